@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The wire of Glockwork: the `.proto` files, the code generated from them, and the only conversions
+//! between what travels and what the programs think in.
+//!
+//! Read [`frame`] first: the same messages as plain values made of `dlm-core`'s types. [`convert`]
+//! parses what came in, so that nothing behind it has to validate again; [`render`] writes what goes
+//! out; [`wire`] is generated. No other crate looks at bytes, and a rule about what may travel stands
+//! in [`limits`].
+
+pub mod convert;
+pub mod descriptor;
+pub mod error;
+pub mod frame;
+pub mod limits;
+pub mod name;
+pub mod render;
+#[cfg(test)]
+mod strategies;
+pub mod version;
+
+/// What `proto/*.proto` generates: messages, and the clients and servers of the services.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::too_many_lines
+)]
+pub mod wire {
+    tonic::include_proto!("glockwork.v1");
+}
+
+pub use descriptor::FILE_DESCRIPTOR_SET;
+pub use error::WireError;
+pub use limits::{
+    DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
+};
+pub use name::Name;
+pub use version::{PROTOCOL_VERSION, VersionRange};

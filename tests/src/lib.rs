@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What the tests across crates are built from: a cluster inside the test's process, a watchdog, and the
+//! rule about machines that lack something.
+
+pub mod cluster;
+pub mod deadline;
+pub mod machine;
+pub mod ring;

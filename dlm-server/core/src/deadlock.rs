@@ -3,12 +3,26 @@
 //! The lock table knows sessions; a node knows which of its tasks stand behind one lock of its session.
 //! Both views are joined here. The graph is built from plain values, so that the server, a test and a
 //! model checker can all use it.
+//!
+//! [`build`] draws the edges (`deadlock/edges.rs` has the rules) and looks for cycles
+//! (`deadlock/cycles.rs`). The views of different nodes are of slightly different moments, so that a
+//! cycle in one graph may never have been one. A real deadlock is stable and a phantom is not:
+//! [`confirm`] keeps what was there, edge for edge, in two graphs.
 
+mod cycles;
+mod edges;
+mod ends;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::ids::{LockId, LockspaceId, Owner, ResourceName, SessionId, Tick};
 use crate::mode::Mode;
+
+pub use edges::QUEUED_EDGES_PER_WAIT_MAX;
 
 /// Where a lock stands on its resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,4 +177,65 @@ pub struct Graph {
     /// Cycles found, each as indexes into `edges` in the order of the cycle: the holder of each is the
     /// waiter of the next, and the last one's holder is the first one's waiter.
     pub cycles: Vec<Vec<usize>>,
+}
+
+/// What tells two edges apart: who waits for whom, on what, and which wait for which hold it is. How long
+/// it has lasted, and how many pages are pinned meanwhile, may change.
+type Identity<'a> = (Task, Task, LockspaceId, &'a ResourceName, u64, u64);
+
+impl Edge {
+    fn identity(&self) -> Identity<'_> {
+        let Self {
+            waiter,
+            holder,
+            lockspace,
+            name,
+            waiter_serial,
+            holder_serial,
+            ..
+        } = self;
+        (
+            *waiter,
+            *holder,
+            *lockspace,
+            name,
+            *waiter_serial,
+            *holder_serial,
+        )
+    }
+}
+
+/// As [`build_at`], where the time of the views is not known: the waits of sessions that do not report
+/// are counted up to the last change that the views show, and so are too short, never too long.
+#[must_use]
+pub fn build(resources: &[ResourceView], reports: &[NodeReport]) -> Graph {
+    let times = resources
+        .iter()
+        .flat_map(|resource| &resource.locks)
+        .map(|lock| lock.since);
+    build_at(times.max().unwrap_or_default(), resources, reports)
+}
+
+/// Joins the lock table's view, taken at `now`, with what nodes report of their tasks. Glocks on
+/// resources that are not in the view are left out.
+#[must_use]
+pub fn build_at(now: Tick, resources: &[ResourceView], reports: &[NodeReport]) -> Graph {
+    let edges = edges::edges(now, resources, reports);
+    let cycles = cycles::cycles(&edges, |_| true);
+    Graph { edges, cycles }
+}
+
+/// The second of two graphs of the same cluster, with those cycles only whose edges are all in the first
+/// one too: the same task's same wait for the same task's same hold.
+///
+/// The cycles are looked for again among the edges that both graphs have. A deadlock that stood all the
+/// while is found even where each graph alone showed another, shorter-lived cycle through its tasks.
+#[must_use]
+pub fn confirm(first: &Graph, second: &Graph) -> Graph {
+    let before: BTreeSet<Identity<'_>> = first.edges.iter().map(Edge::identity).collect();
+    let cycles = cycles::cycles(&second.edges, |edge| before.contains(&edge.identity()));
+    Graph {
+        edges: second.edges.clone(),
+        cycles,
+    }
 }

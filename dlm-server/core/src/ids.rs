@@ -68,7 +68,10 @@ impl ResourceName {
         if bytes.is_empty() || bytes.len() > RESOURCE_NAME_BYTES_MAX {
             return Err(Refusal::NameLength);
         }
-        let mut name = Self { len: bytes.len() as u8, bytes: [0; RESOURCE_NAME_BYTES_MAX] };
+        let mut name = Self {
+            len: bytes.len() as u8,
+            bytes: [0; RESOURCE_NAME_BYTES_MAX],
+        };
         name.bytes[..bytes.len()].copy_from_slice(bytes);
         Ok(name)
     }

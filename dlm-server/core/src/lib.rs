@@ -2,11 +2,42 @@
 //!
 //! This crate has no clock, no I/O, no threads and no randomness: [`LockTable::step`] takes the time
 //! and one input and appends what must happen to a list of outputs. The process around it
-//! (`dlm-server`) turns outputs into frames.
+//! (`dlm-server`) turns outputs into frames. Two tables that took the same inputs are equal, and so a
+//! run can be replayed from its inputs.
 //!
-//! Start with [`mode`] (the tables are the specification), then [`resource`] (one resource's queues and
-//! the grant rule), then [`table`] (all resources, sessions and limits), then [`deadlock`] (the wait-for
-//! graph over locks and over what nodes report).
+//! How to read it:
+//!
+//! 1. [`mode`]: the six modes. The tables are the specification.
+//! 2. `resource/`: one resource: its three queues, the grant rule, the conversion deadlock, blocking
+//!    callbacks. The behaviour is that of Linux' fs/dlm; `tests/recorded.rs` replays recordings of it.
+//! 3. [`table`]: all resources and sessions; [`message`]: what it is told, and in which order it answers.
+//! 4. [`limits`] and [`invariants`]: what is refused, and what is always true.
+//! 5. [`deadlock`]: the wait-for graph over locks and over the tasks that nodes report behind them. The
+//!    lock manager does not act on it; it shows it.
+//!
+//! ```
+//! use dlm_core::{Input, Limits, LockId, LockTable, LockspaceId, Mode, OpId, Output, Owner};
+//! use dlm_core::{RequestFlags, ResourceName, SessionId, Status, Tick};
+//!
+//! let (session, lockspace) = (SessionId(1), LockspaceId(1));
+//! let mut table = LockTable::new(Limits::DEFAULT);
+//! let mut out = Vec::new();
+//! table.step(Tick(0), Input::SessionStarted { session }, &mut out);
+//! table.step(Tick(0), Input::OpenLockspace { session, lockspace }, &mut out);
+//! let request = Input::Request {
+//!     session,
+//!     op: OpId(1),
+//!     lockspace,
+//!     lock: LockId(1),
+//!     name: ResourceName::new(b"a resource")?,
+//!     mode: Mode::Ex,
+//!     flags: RequestFlags::empty(),
+//!     owner: Owner(0),
+//! };
+//! table.step(Tick(5), request, &mut out);
+//! assert!(matches!(out[..], [Output::Done { status: Status::Granted, mode: Some(Mode::Ex), .. }]));
+//! # Ok::<(), dlm_core::Refusal>(())
+//! ```
 #![no_std]
 
 extern crate alloc;
@@ -16,10 +47,21 @@ extern crate std;
 pub mod deadlock;
 pub mod flags;
 pub mod ids;
+pub mod invariants;
+pub mod limits;
+pub mod message;
 pub mod mode;
+mod resource;
+mod slab;
 pub mod status;
+pub mod table;
+mod view;
 
 pub use flags::RequestFlags;
 pub use ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick, Token};
+pub use limits::Limits;
+pub use message::{Input, Output};
 pub use mode::Mode;
 pub use status::{Refusal, Status};
+pub use table::LockTable;
+pub use view::SessionCounts;

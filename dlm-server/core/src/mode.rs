@@ -65,7 +65,11 @@ impl Mode {
     /// The mode of this number (fs/dlm's), if there is one.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number < 6 { Some(Self::ALL[number as usize]) } else { None }
+        if number < 6 {
+            Some(Self::ALL[number as usize])
+        } else {
+            None
+        }
     }
 
     /// The two-letter name.
@@ -93,9 +97,16 @@ mod tests {
             }
         }
         assert!(Mode::ALL.iter().all(|&other| Mode::Nl.compatible(other)));
-        assert!(Mode::ALL.iter().all(|&other| Mode::Ex.compatible(other) == (other == Mode::Nl)));
+        assert!(
+            Mode::ALL
+                .iter()
+                .all(|&other| Mode::Ex.compatible(other) == (other == Mode::Nl))
+        );
         assert!(Mode::Cw.compatible(Mode::Cw) && Mode::Pr.compatible(Mode::Pr));
-        assert!(!Mode::Cw.compatible(Mode::Pr), "direct I/O's shared mode excludes plain shared");
+        assert!(
+            !Mode::Cw.compatible(Mode::Pr),
+            "direct I/O's shared mode excludes plain shared"
+        );
     }
 
     #[test]

@@ -39,7 +39,10 @@ impl GlockName {
     /// The glock of the inode `number`.
     #[must_use]
     pub const fn inode(number: u64) -> Self {
-        Self { kind: GlockType::Inode, number }
+        Self {
+            kind: GlockType::Inode,
+            number,
+        }
     }
 
     /// The resource's name in the lockspace: 24 bytes of ASCII, the type in columns 0 to 7 and the

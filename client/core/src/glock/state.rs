@@ -94,7 +94,9 @@ mod tests {
             for b in ALL {
                 if a.covers(b) {
                     assert!(
-                        Mode::ALL.iter().all(|&m| !a.mode().compatible(m) || b.mode().compatible(m)),
+                        Mode::ALL
+                            .iter()
+                            .all(|&m| !a.mode().compatible(m) || b.mode().compatible(m)),
                         "{a} {b}"
                     );
                 }
@@ -108,7 +110,10 @@ mod tests {
     #[test]
     fn a_demotion_makes_room_for_what_was_asked() {
         for wanted in [Mode::Pr, Mode::Cw, Mode::Ex] {
-            assert!(State::demote_for(wanted).mode().compatible(wanted), "{wanted}");
+            assert!(
+                State::demote_for(wanted).mode().compatible(wanted),
+                "{wanted}"
+            );
         }
     }
 }

@@ -1,0 +1,22 @@
+//! `dlm graph`.
+
+use dlm_client::graph::{dot, json, svg, text};
+use dlm_client::inspect;
+
+use crate::cli::{Format, GraphArguments};
+use crate::error::CommandError;
+use crate::output;
+
+pub(crate) async fn run(endpoint: &str, arguments: &GraphArguments) -> Result<(), CommandError> {
+    let snapshot = match &arguments.lockspace {
+        None => inspect::graph(endpoint).await?,
+        Some(lockspace) => inspect::graph_of(endpoint, lockspace).await?,
+    };
+    let rendered = match arguments.format() {
+        Format::Text => text::render(&snapshot),
+        Format::Json => json::render(&snapshot),
+        Format::Dot => dot::render(&snapshot),
+        Format::Svg => svg::render(&snapshot),
+    };
+    output::write(arguments.output.as_deref(), &rendered)
+}

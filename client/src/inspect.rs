@@ -1,0 +1,183 @@
+//! Looking at a running server: no session is needed, and nothing changes.
+
+use std::time::Duration;
+
+use glockwork_proto::limits::GRAPH_REPLY_BYTES_MAX;
+use glockwork_proto::wire::inspect_client::InspectClient;
+use glockwork_proto::{WireError, wire};
+use serde::Serialize;
+use thiserror::Error;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::endpoints;
+use crate::error::{ConnectError, innermost};
+use crate::graph::GraphSnapshot;
+
+/// How long an answer may take. A graph needs a second at most when nodes do not report.
+pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Error)]
+pub enum InspectError {
+    /// Nobody to ask.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It took the question and says nothing.
+    #[error(
+        "the lock server at {endpoint} did not answer within {} s; is it overloaded?",
+        ANSWER_WAIT_MAX.as_secs()
+    )]
+    Late {
+        /// Where.
+        endpoint: String,
+    },
+    /// It does not know the question: another program, or an older server.
+    #[error("what listens at {endpoint} is no lock server of this version ({why}); upgrade it")]
+    Unknown {
+        /// Where.
+        endpoint: String,
+        /// What it says.
+        why: String,
+    },
+    /// It does not answer this.
+    #[error("the lock server at {endpoint} says: {why}")]
+    Refused {
+        /// Where.
+        endpoint: String,
+        /// What it says.
+        why: String,
+    },
+    /// The answer means nothing.
+    #[error("the answer of the lock server at {endpoint} means nothing: {why}; is it newer?")]
+    Answer {
+        /// Where.
+        endpoint: String,
+        /// What is wrong with it.
+        why: WireError,
+    },
+}
+
+/// A server in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerStatus {
+    /// The program's version.
+    pub version: String,
+    /// How long it has been running, in microseconds.
+    pub uptime_us: u64,
+    /// The lockspaces that are open.
+    pub lockspaces: Vec<String>,
+    /// The sessions.
+    pub sessions: Vec<SessionStatus>,
+    /// How many resources have a lock on them.
+    pub resources: u64,
+    /// How many locks there are, held or waited for.
+    pub locks: u64,
+    /// How many of them wait or convert.
+    pub waiting: u64,
+}
+
+/// A session in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionStatus {
+    /// Its number.
+    pub session: u64,
+    /// Its name.
+    pub name: String,
+    /// How many locks it has or waits for.
+    pub locks: u64,
+    /// How many of them wait or convert.
+    pub waiting: u64,
+    /// How many operations it has sent.
+    pub operations: u64,
+}
+
+/// The lock graph over all lockspaces, with the cycles in it.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn graph(endpoint: &str) -> Result<GraphSnapshot, InspectError> {
+    ask_for_graph(endpoint, String::new()).await
+}
+
+/// The lock graph of one lockspace. A cycle that goes through several is not seen.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn graph_of(endpoint: &str, lockspace: &str) -> Result<GraphSnapshot, InspectError> {
+    ask_for_graph(endpoint, lockspace.into()).await
+}
+
+async fn ask_for_graph(endpoint: &str, lockspace: String) -> Result<GraphSnapshot, InspectError> {
+    let mut client = connect(endpoint).await?;
+    let request = wire::GraphRequest { lockspace };
+    let reply = answer(endpoint, client.graph(request)).await?;
+    GraphSnapshot::try_from(reply).map_err(|why| {
+        let endpoint = endpoint.into();
+        InspectError::Answer { endpoint, why }
+    })
+}
+
+/// The server in numbers.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn status(endpoint: &str) -> Result<ServerStatus, InspectError> {
+    let mut client = connect(endpoint).await?;
+    let reply = answer(endpoint, client.status(wire::StatusRequest {})).await?;
+    let sessions = reply.sessions.into_iter().map(|session| SessionStatus {
+        session: session.session,
+        name: session.name,
+        locks: session.locks,
+        waiting: session.waiting,
+        operations: session.operations,
+    });
+    Ok(ServerStatus {
+        version: reply.version,
+        uptime_us: reply.uptime_us,
+        lockspaces: reply.lockspaces,
+        sessions: sessions.collect(),
+        resources: reply.resources,
+        locks: reply.locks,
+        waiting: reply.waiting,
+    })
+}
+
+async fn connect(endpoint: &str) -> Result<InspectClient<Channel>, InspectError> {
+    let channel = endpoints::parse(endpoint)?.connect().await;
+    let channel = channel.map_err(|error| ConnectError::Unreachable {
+        endpoint: endpoint.into(),
+        why: innermost(&error),
+    })?;
+    Ok(InspectClient::new(channel).max_decoding_message_size(GRAPH_REPLY_BYTES_MAX))
+}
+
+async fn answer<T>(
+    endpoint: &str,
+    asking: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, InspectError> {
+    let endpoint = endpoint.to_owned();
+    match timeout(ANSWER_WAIT_MAX, asking).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(refused(endpoint, &status)),
+        Err(_) => Err(InspectError::Late { endpoint }),
+    }
+}
+
+fn refused(endpoint: String, status: &Status) -> InspectError {
+    let why = status.message().to_owned();
+    match status.code() {
+        Code::NotFound | Code::ResourceExhausted | Code::Unavailable if !why.is_empty() => {
+            InspectError::Refused { endpoint, why }
+        }
+        code => InspectError::Unknown {
+            endpoint,
+            why: if why.is_empty() {
+                code.to_string()
+            } else {
+                why
+            },
+        },
+    }
+}

@@ -1,0 +1,7 @@
+//! The client against a real server in the same process: everything but the process boundary.
+
+mod caching;
+mod raw;
+mod session;
+mod sharing;
+mod stage;

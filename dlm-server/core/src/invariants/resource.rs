@@ -1,0 +1,205 @@
+//! The properties of one resource.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{Checked, Violation};
+use crate::deadlock::Queue;
+use crate::mode::Mode;
+use crate::resource::queue::ModeCounts;
+use crate::resource::{Lock, LockKey, Resource, ResourceKey};
+use crate::table::LockTable;
+
+/// Checks one resource, which may be empty in the middle of a step.
+pub(crate) fn check_resource(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    queues_in_shape(table, place)?;
+    resource_counts_agree(table, place)?;
+    compatible_grants(table, place)?;
+    no_lost_waiter(table, resource)?;
+    blockers_called(table, resource)?;
+    no_conversion_deadlock(table, resource)?;
+    tokens_grow(table, place)
+}
+
+pub(super) fn broken(
+    property: &'static str,
+    resource: &Resource,
+    detail: impl fmt::Display,
+) -> Checked {
+    let Resource {
+        lockspace, name, ..
+    } = resource;
+    Err(Violation {
+        property,
+        detail: format!("lockspace {}, {name}: {detail}", lockspace.0),
+    })
+}
+
+fn compatible_grants(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    for lock in locks_of(table, place) {
+        let Some(mode) = lock.granted else { continue };
+        if !resource.admits(mode, Some(mode)) {
+            let Lock { session, id, .. } = lock;
+            let detail = format!("{mode} of {session:?} {id:?} beside {:?}", resource.held);
+            return broken("compatible-grants", resource, detail);
+        }
+    }
+    Ok(())
+}
+
+fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
+    let Some(key) = resource.next_in_turn() else {
+        return Ok(());
+    };
+    let Lock {
+        session,
+        id,
+        requested,
+        granted,
+        ..
+    } = &table.locks[key];
+    match requested {
+        Some(wanted) if !resource.admits(*wanted, *granted) => Ok(()),
+        _ => broken(
+            "no-lost-waiter",
+            resource,
+            format!("nothing is in the way of {session:?} {id:?}"),
+        ),
+    }
+}
+
+fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
+    for key in resource.granted.iter(&table.locks) {
+        let Lock {
+            session,
+            id,
+            granted,
+            told,
+            ..
+        } = &table.locks[key];
+        let Some(mode) = *granted else { continue };
+        let in_the_way = !resource.converting_to.admit(mode) || !resource.waiting_for.admit(mode);
+        if in_the_way && *told == Mode::Nl {
+            return broken(
+                "blockers-called",
+                resource,
+                format!("{session:?} {id:?} was not told"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn no_conversion_deadlock(table: &LockTable, resource: &Resource) -> Checked {
+    let mut before = ModeCounts::default();
+    for key in resource.converting.iter(&table.locks) {
+        let Lock {
+            session,
+            id,
+            granted,
+            requested,
+            ..
+        } = &table.locks[key];
+        let (Some(held), Some(wanted)) = (*granted, *requested) else {
+            continue;
+        };
+        if !before.admit(held) {
+            let detail = format!("{session:?} {id:?} converts behind one that it blocks");
+            return broken("no-conversion-deadlock", resource, detail);
+        }
+        before.add(wanted);
+    }
+    Ok(())
+}
+
+fn queues_in_shape(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    for queue in [Queue::Granted, Queue::Converting, Queue::Waiting] {
+        let list = resource.list(queue);
+        // One more than it should have is enough to see a ring.
+        let keys: Vec<LockKey> = list.iter(&table.locks).take(list.len() + 1).collect();
+        if keys.len() != list.len() {
+            return broken(
+                "queues-in-shape",
+                resource,
+                format!("{queue:?} has not its length"),
+            );
+        }
+        for key in keys {
+            let lock = &table.locks[key];
+            let modes = (lock.granted.is_some(), lock.requested.is_some());
+            let expected = match queue {
+                Queue::Granted => (true, false),
+                Queue::Converting => (true, true),
+                Queue::Waiting => (false, true),
+            };
+            if lock.queue != queue || lock.resource != place || modes != expected {
+                return broken(
+                    "queues-in-shape",
+                    resource,
+                    format!("in {queue:?}: {lock:?}"),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tokens_grow(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    if resource.token.0 > table.counters.token {
+        return broken("tokens-grow", resource, "its token is above the table's");
+    }
+    // PR and CW exclude each other: there is one shared token at most.
+    let mut shared = None;
+    for lock in locks_of(table, place) {
+        if lock.granted.is_some() != (lock.token.0 > 0) || lock.token > resource.token {
+            return broken(
+                "tokens-grow",
+                resource,
+                format!("{:?} for {lock:?}", resource.token),
+            );
+        }
+        let shares = matches!(lock.granted, Some(Mode::Pr | Mode::Cw));
+        if shares && *shared.get_or_insert(lock.token) != lock.token {
+            return broken(
+                "tokens-grow",
+                resource,
+                format!("not the others' token: {lock:?}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn resource_counts_agree(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    let mut counted = [ModeCounts::default(); 3];
+    let [held, converting_to, waiting_for] = &mut counted;
+    for lock in locks_of(table, place) {
+        if let Some(mode) = lock.granted {
+            held.add(mode);
+        }
+        match (lock.queue, lock.requested) {
+            (Queue::Converting, Some(mode)) => converting_to.add(mode),
+            (Queue::Waiting, Some(mode)) => waiting_for.add(mode),
+            _ => {}
+        }
+    }
+    let kept = [resource.held, resource.converting_to, resource.waiting_for];
+    if kept == counted {
+        return Ok(());
+    }
+    broken(
+        "counts-agree",
+        resource,
+        format!("counted {counted:?}, kept {kept:?}"),
+    )
+}
+
+fn locks_of(table: &LockTable, place: ResourceKey) -> impl Iterator<Item = &Lock> {
+    table.keys_of(place).map(|key| &table.locks[key])
+}

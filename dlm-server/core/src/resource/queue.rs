@@ -1,0 +1,125 @@
+//! A queue of locks, the count of locks by mode, a set of modes.
+//!
+//! Queues are linked through the locks themselves, so that a lock leaves from anywhere at the same
+//! cost. The grant rule looks at counts instead of locks: with a thousand waiters, a step costs what it
+//! costs with one.
+
+use super::{LockKey, Locks};
+use crate::mode::Mode;
+
+/// A queue of locks; the links are in the locks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct List {
+    head: Option<LockKey>,
+    tail: Option<LockKey>,
+    len: u32,
+}
+
+impl List {
+    /// The first lock.
+    pub(crate) const fn head(&self) -> Option<LockKey> {
+        self.head
+    }
+
+    /// How many locks stand in it.
+    pub(crate) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether none does.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// Puts a lock that stands in no queue before all others.
+    pub(crate) fn push_front(&mut self, locks: &mut Locks, key: LockKey) {
+        locks[key].prev = None;
+        locks[key].next = self.head;
+        match self.head {
+            Some(head) => locks[head].prev = Some(key),
+            None => self.tail = Some(key),
+        }
+        self.head = Some(key);
+        self.len += 1;
+    }
+
+    /// Puts a lock that stands in no queue behind all others.
+    pub(crate) fn push_back(&mut self, locks: &mut Locks, key: LockKey) {
+        locks[key].prev = self.tail;
+        locks[key].next = None;
+        match self.tail {
+            Some(tail) => locks[tail].next = Some(key),
+            None => self.head = Some(key),
+        }
+        self.tail = Some(key);
+        self.len += 1;
+    }
+
+    /// Takes a lock of this queue out of it.
+    pub(crate) fn remove(&mut self, locks: &mut Locks, key: LockKey) {
+        let (prev, next) = (locks[key].prev.take(), locks[key].next.take());
+        match prev {
+            Some(prev) => locks[prev].next = next,
+            None => self.head = next,
+        }
+        match next {
+            Some(next) => locks[next].prev = prev,
+            None => self.tail = prev,
+        }
+        self.len -= 1;
+    }
+
+    /// The locks in order.
+    pub(crate) fn iter<'a>(&self, locks: &'a Locks) -> impl Iterator<Item = LockKey> + use<'a> {
+        core::iter::successors(self.head, |&key| locks[key].next)
+    }
+}
+
+/// How many locks there are of each mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModeCounts([u32; Mode::ALL.len()]);
+
+impl ModeCounts {
+    /// One more of `mode`.
+    pub(crate) const fn add(&mut self, mode: Mode) {
+        self.0[mode as usize] += 1;
+    }
+
+    /// One less of `mode`.
+    pub(crate) const fn remove(&mut self, mode: Mode) {
+        self.0[mode as usize] -= 1;
+    }
+
+    /// Whether there is one of `mode`.
+    pub(crate) const fn has(&self, mode: Mode) -> bool {
+        self.0[mode as usize] > 0
+    }
+
+    /// The modes of which there is one, the weakest first.
+    pub(crate) fn modes(&self) -> impl DoubleEndedIterator<Item = Mode> {
+        Mode::ALL.into_iter().filter(|&mode| self.has(mode))
+    }
+
+    /// Whether a lock of `mode` may be granted beside all of these.
+    pub(crate) fn admit(&self, mode: Mode) -> bool {
+        self.modes().all(|held| held.compatible(mode))
+    }
+}
+
+/// Some of the modes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModeSet(u8);
+
+impl ModeSet {
+    /// Puts `mode` in.
+    pub(crate) const fn insert(&mut self, mode: Mode) {
+        self.0 |= 1 << mode as u8;
+    }
+
+    /// Whether a lock of `mode` may be granted beside locks of all these modes.
+    pub(crate) fn admit(self, mode: Mode) -> bool {
+        Mode::ALL
+            .into_iter()
+            .all(|other| self.0 & (1 << other as u8) == 0 || other.compatible(mode))
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong with the server, and with one session of it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use glockwork_proto::{FRAME_BYTES_MAX, WireError};
+use thiserror::Error;
+use tonic::{Code, Status};
+
+use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, OUTPUTS_QUEUED_MAX, SESSIONS_MAX};
+
+/// Why the server does not serve (any more).
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Somebody else has the port.
+    #[error(
+        "cannot listen on {addr}: another program listens there, a lock server perhaps; \
+         stop it, or give another address with --listen"
+    )]
+    AddressInUse {
+        /// Which.
+        addr: SocketAddr,
+    },
+    /// The address is not one of this machine, or may not be listened on.
+    #[error("cannot listen on {addr}: {source}; give another address with --listen")]
+    Listen {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process has too few resources to start.
+    #[error("cannot start the server's runtime: {0}; raise the limits on threads and open files")]
+    Runtime(io::Error),
+    /// A rule that must always hold did not: going on could give two sessions the same lock.
+    #[error("the server found itself broken (the log says how) and stopped; start it again")]
+    Broken,
+    /// The transport gave up.
+    #[error("the server stopped: {0}; start it again")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+impl ServeError {
+    pub(crate) fn listen(addr: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::AddressInUse { addr },
+            _ => Self::Listen { addr, source },
+        }
+    }
+}
+
+/// Why the server ends a session. The text is what the client gets.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum SessionError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(
+        "a frame is longer than {FRAME_BYTES_MAX} bytes; send its operations in several; \
+         the session has ended and its locks are released"
+    )]
+    FrameTooLong,
+    #[error(
+        "a frame does not parse as glockwork.v1.ClientFrame ({0}); \
+         the session has ended and its locks are released"
+    )]
+    FrameGarbled(String),
+    #[error("the connection broke: {0}; connect again, the locks are released")]
+    Connection(String),
+    #[error("no hello came within {} s; send one as the first frame", HELLO_WAIT_MAX.as_secs())]
+    HelloLate,
+    #[error(
+        "{OUTPUTS_QUEUED_MAX} outputs wait to be read; read the stream while sending; \
+         the session has ended and its locks are released"
+    )]
+    OutputsQueued,
+    #[error("the server has {SESSIONS_MAX} sessions, as many as it may; try again later")]
+    Sessions,
+    #[error("the lock server is stopping; connect again when it is back")]
+    Stopping,
+}
+
+impl From<SessionError> for Status {
+    fn from(error: SessionError) -> Self {
+        let code = match &error {
+            SessionError::Wire(WireError::Version { .. }) => Code::FailedPrecondition,
+            SessionError::Wire(WireError::OperationsTooMany { .. })
+            | SessionError::Wire(WireError::ReportTooLong { .. })
+            | SessionError::FrameTooLong
+            | SessionError::OutputsQueued
+            | SessionError::Sessions => Code::ResourceExhausted,
+            SessionError::Wire(_) | SessionError::FrameGarbled(_) => Code::InvalidArgument,
+            SessionError::HelloLate => Code::DeadlineExceeded,
+            SessionError::Connection(_) | SessionError::Stopping => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Why there is no graph.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum LookError {
+    #[error("no lockspace \"{0}\" is open; ask for the status to see those that are")]
+    NoSuchLockspace(String),
+    #[error("{LOOKS_MAX} graphs are being collected already; try again in a second")]
+    Looks,
+    #[error("the graph takes {bytes} bytes; ask for one lockspace only")]
+    Size { bytes: usize },
+    #[error("the lock server is stopping; ask again when it is back")]
+    Stopping,
+}
+
+impl From<LookError> for Status {
+    fn from(error: LookError) -> Self {
+        let code = match error {
+            LookError::NoSuchLockspace(_) => Code::NotFound,
+            LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
+            LookError::Stopping => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,57 @@
+//! How much a client can make the server keep, and how long the server waits for one.
+//!
+//! What the lock table itself may keep stands in [`dlm_core::Limits`].
+
+use std::time::Duration;
+
+use glockwork_proto::OPERATIONS_PER_FRAME_MAX;
+
+/// The most sessions at once. Each is a node with all its tasks, so this is far above any cluster.
+pub const SESSIONS_MAX: usize = 4096;
+
+/// The most lockspaces open at once; one is a volume or an application.
+pub const LOCKSPACES_MAX: usize = 1024;
+
+/// The most frames that were read and not yet handled, over all sessions. Small, because a frame can be
+/// large: what does not fit stays in the sockets, and flow control slows its sender down.
+pub const FRAMES_QUEUED_MAX: usize = 64;
+
+/// The most outputs that wait for one client to read them; one more ends its session. A lock causes two
+/// at most before its client answers (it was granted, somebody waits for it), so a client that reads
+/// gets here only with half as many locks that all are granted and wanted in one moment.
+pub const OUTPUTS_QUEUED_MAX: usize = 1 << 18;
+
+/// With so many outputs waiting for a client, or announced by operations under way, nothing more is
+/// read from it: one that sends faster than it reads is slowed down and not thrown out.
+pub const OUTPUTS_QUEUED_PAUSE: usize = 1 << 15;
+
+/// The most graphs being collected at once.
+pub const LOOKS_MAX: usize = 16;
+
+/// How long a client may take to say hello.
+pub const HELLO_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a session may take to report its local holders. It is an answer from memory, so a node that
+/// needs longer is stopped or cut off.
+pub const REPORT_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// The time between the two looks at a cycle. A deadlock stays; what only looked like one, because its
+/// parts were seen at different moments, is gone after a few round trips.
+pub const SECOND_LOOK_AFTER: Duration = Duration::from_millis(50);
+
+/// The most bytes in a graph's reply.
+pub const GRAPH_BYTES_MAX: usize = glockwork_proto::limits::GRAPH_REPLY_BYTES_MAX;
+
+/// How often an idle connection is probed, and how long the answer may take: a client that vanished
+/// without closing its connection is found out in the sum of both.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`PROBE_INTERVAL`].
+pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long the clients' connections may take to close when the server stops.
+pub const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
+
+const _: () = assert!(
+    OPERATIONS_PER_FRAME_MAX <= OUTPUTS_QUEUED_PAUSE && OUTPUTS_QUEUED_PAUSE < OUTPUTS_QUEUED_MAX,
+    "a frame's answers must fit, and there must be room for what others cause"
+);

@@ -1,0 +1,7 @@
+//! The gRPC services, each a thin layer between a stream and the shard.
+
+mod inspect;
+mod lock;
+
+pub(crate) use inspect::InspectService;
+pub(crate) use lock::LockService;

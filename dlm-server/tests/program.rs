@@ -1,0 +1,73 @@
+//! The program: its exit codes, and what it says.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use crate::raw::serve;
+
+mod raw;
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dlm-server"));
+    command
+        .args(arguments)
+        .env_remove("GLOCKWORK_LISTEN")
+        .env_remove("GLOCKWORK_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_usage_error_is_2_and_help_is_0() {
+    let output = program(&["--listen", "here"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!output.stderr.is_empty());
+    let output = program(&["--help"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("127.0.0.1:7170"), "{help}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_1_and_one_line() {
+    let server = serve().await;
+    let listen = server.addr().to_string();
+    let output = program(&["--log", "off", "--listen", &listen])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains(&listen) && said.contains("--listen"),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_says_where_it_serves_and_stops_on_a_signal() {
+    let mut server = Killed(program(&["--listen", "127.0.0.1:0"]).spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let (_, addr) = line.trim_end().rsplit_once(' ').unwrap();
+    let addr: SocketAddr = addr.parse().unwrap_or_else(|_| panic!("{line}"));
+    TcpStream::connect(addr).unwrap();
+
+    let pid = server.0.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}

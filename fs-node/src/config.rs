@@ -1,0 +1,333 @@
+//! From flags to values that fit together.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dlm_client::HoldTime;
+use fs_node::{CACHE_PAGES_DEFAULT, NodeConfig, Policy};
+
+use crate::cli::{DemoArgs, RunArgs, WorkloadArgs};
+use crate::workload::layout::{FILES_MAX, HALF_PAGES_MAX, Layout, PAGE_BYTES};
+use crate::workload::{Group, Plan};
+
+/// The demo makes no volume larger than this (8 GiB): it is to run on anybody's laptop.
+const DEMO_VOLUME_BYTES_MAX: u64 = 8 << 30;
+/// Fewer files and a node has too few of the others' for a list over three.
+const FILES_DEFAULT_MIN: usize = 6;
+/// The lockspace of a node that is given none.
+const LOCKSPACE: &str = "glockwork";
+
+/// Flags that do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A node would have nothing to do I/O on.
+    #[error(
+        "{files} files are too few for {nodes} nodes; give --files {nodes} or more, or fewer --nodes"
+    )]
+    Files {
+        /// How many files.
+        files: usize,
+        /// How many nodes.
+        nodes: usize,
+    },
+    /// The volume would be huge.
+    #[error(
+        "the volume would take {mib} MiB, and the demo makes none above {} MiB; give a smaller \
+         --io-size, --tasks or --files", DEMO_VOLUME_BYTES_MAX >> 20
+    )]
+    Volume {
+        /// Its size.
+        mib: u64,
+    },
+    /// A node beyond the last.
+    #[error("--index {index} is no node of {nodes}; it counts from 0")]
+    Index {
+        /// Which node.
+        index: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+    /// The files of the volume are too small.
+    #[error(
+        "the volume has {inodes} files of {inode_bytes} bytes, and this workload needs {files} of \
+         {bytes}; make another one with fs-node mkfs, or give a smaller --io-size, --tasks or --nodes"
+    )]
+    Shape {
+        /// Files that it has.
+        inodes: u64,
+        /// Bytes that each has.
+        inode_bytes: u64,
+        /// Files that are needed.
+        files: usize,
+        /// Bytes that each needs.
+        bytes: u64,
+    },
+}
+
+/// A demo's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DemoConfig {
+    /// Nodes, tasks, files, size of an I/O.
+    pub(crate) layout: Layout,
+    /// How long each policy runs its cross group.
+    pub(crate) length: Duration,
+    /// The policies, in the order in which they run.
+    pub(crate) policies: Vec<Policy>,
+    /// The seed of all choices.
+    pub(crate) seed: u64,
+    /// The volume; a temporary one where there is none.
+    pub(crate) volume: Option<PathBuf>,
+    /// Where the deadlock is drawn.
+    pub(crate) svg: PathBuf,
+    /// Whether the result is one JSON document.
+    pub(crate) json: bool,
+    /// A fixed minimum hold time.
+    pub(crate) hold_ms: Option<u64>,
+}
+
+impl DemoConfig {
+    /// Checks the flags against each other and fills in what was not given.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub(crate) fn new(args: DemoArgs) -> Result<Self, ConfigError> {
+        let files = args
+            .files
+            .unwrap_or_else(|| (2 * args.nodes).max(FILES_DEFAULT_MIN));
+        let layout = layout(args.nodes, args.tasks, files, args.io_size)?;
+        let bytes = layout.inode_bytes() * layout.files as u64;
+        if args.volume.is_none() && bytes > DEMO_VOLUME_BYTES_MAX {
+            return Err(ConfigError::Volume { mib: bytes >> 20 });
+        }
+        let asked = args.policy;
+        let policies = Policy::ALL
+            .into_iter()
+            .filter(|policy| asked.is_empty() || asked.contains(policy));
+        Ok(Self {
+            layout,
+            length: Duration::from_secs(args.seconds),
+            policies: policies.collect(),
+            seed: args.seed,
+            volume: args.volume,
+            svg: args.svg,
+            json: args.json,
+            hold_ms: args.hold_ms,
+        })
+    }
+
+    /// What is about to run, in one line.
+    pub(crate) fn describe(&self) -> String {
+        let Layout {
+            nodes,
+            tasks,
+            files,
+            io_pages,
+        } = self.layout;
+        format!(
+            "{nodes} nodes with {tasks} tasks each, {files} files, {} KiB in each I/O, {} s for each \
+             policy, seed {}",
+            io_pages * PAGE_BYTES / 1024,
+            self.length.as_secs(),
+            self.seed
+        )
+    }
+}
+
+fn layout(
+    nodes: usize,
+    tasks: usize,
+    files: usize,
+    io_bytes: usize,
+) -> Result<Layout, ConfigError> {
+    if files < nodes {
+        return Err(ConfigError::Files { files, nodes });
+    }
+    Ok(Layout {
+        nodes,
+        tasks,
+        files,
+        io_pages: io_bytes / PAGE_BYTES,
+    })
+}
+
+/// A node's settings.
+pub(crate) fn node(args: &RunArgs) -> NodeConfig {
+    NodeConfig {
+        name: args.name.clone(),
+        volume: args.volume.clone(),
+        endpoint: args.endpoint.clone(),
+        lockspace: args.lockspace.clone().unwrap_or_else(|| LOCKSPACE.into()),
+        policy: args.policy,
+        hold: args
+            .hold_ms
+            .map_or_else(HoldTime::default, |ms| HoldTime::fixed(ms * 1000)),
+        cache_pages_max: CACHE_PAGES_DEFAULT,
+    }
+}
+
+/// The plan of one node that runs a workload on a volume of this shape; it uses all files.
+///
+/// # Errors
+/// [`ConfigError::Index`], [`ConfigError::Files`], [`ConfigError::Shape`].
+pub(crate) fn plan(
+    args: &WorkloadArgs,
+    group: Group,
+    policy: Policy,
+    (inodes, inode_bytes): (u64, u64),
+) -> Result<Plan, ConfigError> {
+    let &WorkloadArgs {
+        nodes,
+        index,
+        tasks,
+        io_size,
+        seed,
+        ..
+    } = args;
+    if index >= nodes {
+        return Err(ConfigError::Index { index, nodes });
+    }
+    let layout = layout(nodes, tasks, inodes.min(FILES_MAX as u64) as usize, io_size)?;
+    let bytes = layout.inode_bytes();
+    if inode_bytes < bytes || layout.files < 2 {
+        let files = layout.files.max(2);
+        return Err(ConfigError::Shape {
+            inodes,
+            inode_bytes,
+            files,
+            bytes,
+        });
+    }
+    Ok(Plan {
+        group,
+        layout,
+        seed,
+        node: index as u8,
+        bounded: policy == Policy::Ordered,
+    })
+}
+
+/// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        _ => {
+            return Err("a size is a number with k, m or g for powers of 1024, such as 32k".into());
+        }
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "a size is a number, such as 32k".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "this size does not fit 64 bits".into())
+}
+
+/// The size of an I/O: whole pages, 4 KiB to 4 MiB.
+pub(crate) fn io_bytes(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text)?;
+    let pages = bytes / PAGE_BYTES as u64;
+    if !bytes.is_multiple_of(PAGE_BYTES as u64) || !(1..=HALF_PAGES_MAX as u64).contains(&pages) {
+        return Err(format!(
+            "an I/O is a multiple of {PAGE_BYTES} bytes from 4k to {}m",
+            (HALF_PAGES_MAX * PAGE_BYTES) >> 20
+        ));
+    }
+    Ok(bytes as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn demo(flags: &[&str]) -> Result<DemoConfig, String> {
+        let words = ["fs-node", "demo"].iter().chain(flags);
+        match Cli::try_parse_from(words)
+            .map_err(|error| error.to_string())?
+            .command
+        {
+            Command::Demo(args) => DemoConfig::new(args).map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_make_a_ring_of_three() {
+        let config = demo(&[]).unwrap();
+        assert_eq!(config.layout.nodes, 3);
+        assert_eq!(config.layout.files, 6);
+        assert_eq!(config.policies, Policy::ALL);
+        assert_eq!(demo(&["--nodes", "2"]).unwrap().layout.files, 6);
+        assert_eq!(demo(&["--nodes", "5"]).unwrap().layout.files, 10);
+    }
+
+    #[test]
+    fn policies_are_a_list_and_run_in_their_own_order() {
+        let config = demo(&["--policy", "ordered,block", "--policy", "nofault"]).unwrap();
+        assert_eq!(
+            config.policies,
+            [Policy::Block, Policy::Nofault, Policy::Ordered]
+        );
+    }
+
+    #[test]
+    fn bad_flags_say_what_is_right() {
+        for (flags, says) in [
+            (&["--nodes", "1"][..], "2..=16"),
+            (&["--nodes", "17"], "2..=16"),
+            (&["--policy", "hope"], "block, nofault, try-cycle, ordered"),
+            (&["--io-size", "5000"], "multiple of 4096"),
+            (&["--io-size", "8m"], "4k to 4m"),
+            (&["--io-size", "32q"], "such as 32k"),
+            (&["--files", "2"], "--files 3 or more"),
+            (&["--tasks", "0"], "1..=32"),
+            (&["--seconds", "0"], "1..="),
+            (
+                &["--io-size", "4m", "--tasks", "32", "--files", "64"],
+                "smaller --io-size",
+            ),
+        ] {
+            let error = demo(flags).unwrap_err();
+            assert!(error.contains(says), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(bytes("512"), Ok(512));
+        assert_eq!(bytes("32k"), Ok(32 << 10));
+        assert_eq!(bytes("1MiB"), Ok(1 << 20));
+        assert!(bytes("k").is_err() && bytes("-1").is_err() && bytes("").is_err());
+        assert!(bytes("99999999999g").is_err());
+    }
+
+    #[test]
+    fn a_workload_must_fit_the_volume() {
+        let line = [
+            "fs-node",
+            "run",
+            "--volume",
+            "v",
+            "--workload",
+            "cross",
+            "--nodes",
+            "2",
+        ];
+        let Command::Run(args) = Cli::try_parse_from(line).unwrap().command else {
+            panic!()
+        };
+        let plan = |shape| plan(&args.load, Group::Cross, Policy::Ordered, shape);
+        assert!(plan((6, 1 << 30)).is_ok());
+        assert!(matches!(plan((6, 4096)), Err(ConfigError::Shape { .. })));
+        assert!(matches!(
+            plan((1, 1 << 30)),
+            Err(ConfigError::Files { files: 1, nodes: 2 })
+        ));
+    }
+}

@@ -1,0 +1,168 @@
+//! What a server reads.
+
+use dlm_core::deadlock::{GlockReport, HolderReport};
+use dlm_core::{LockId, LockspaceId, OpId, Owner, Refusal, RequestFlags, ResourceName};
+
+use super::{mode, resource_name, role};
+use crate::error::WireError;
+use crate::frame::{
+    ClientFrame, Hello, HoldersReport, Operation, OperationKind, QueryId, RefusedOperation,
+};
+use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::name::Name;
+use crate::version::VersionRange;
+use crate::wire;
+
+/// A client's frame, with those of its operations apart that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedClientFrame {
+    /// The frame, without them.
+    pub frame: ClientFrame,
+    /// They.
+    pub refused: Vec<RefusedOperation>,
+}
+
+/// The first frame of a client.
+///
+/// # Errors
+/// [`WireError::HelloMissing`], [`WireError::HelloNotAlone`], or what is wrong with the name.
+pub fn hello(frame: wire::ClientFrame) -> Result<Hello, WireError> {
+    let hello = frame.hello.ok_or(WireError::HelloMissing)?;
+    if !frame.operations.is_empty() || frame.holders.is_some() || frame.goodbye {
+        return Err(WireError::HelloNotAlone);
+    }
+    Ok(Hello {
+        versions: VersionRange {
+            min: hello.version_min,
+            max: hello.version_max,
+        },
+        name: Name::new(hello.name)?,
+    })
+}
+
+/// Any frame of a client but the first.
+///
+/// # Errors
+/// Any [`WireError`] but those about the first frame and the server's.
+pub fn client_frame(frame: wire::ClientFrame) -> Result<ParsedClientFrame, WireError> {
+    if frame.hello.is_some() {
+        return Err(WireError::HelloAgain);
+    }
+    let count = frame.operations.len();
+    if count > OPERATIONS_PER_FRAME_MAX {
+        return Err(WireError::OperationsTooMany { count });
+    }
+    let mut operations = Vec::with_capacity(count);
+    let mut refused = Vec::new();
+    let mut before = None;
+    for wire in frame.operations {
+        let op = wire.op;
+        if let Some(before) = before.filter(|&before| before >= op) {
+            return Err(WireError::OperationOrder { op, before });
+        }
+        before = Some(op);
+        match operation(wire)? {
+            Ok(operation) => operations.push(operation),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    Ok(ParsedClientFrame {
+        frame: ClientFrame {
+            operations,
+            report: frame.holders.map(report).transpose()?,
+            goodbye: frame.goodbye,
+        },
+        refused,
+    })
+}
+
+/// Unknown flags are kept: the lock table refuses them, and its answer says in which mode the lock is
+/// still held.
+fn operation(wire: wire::Operation) -> Result<Result<Operation, RefusedOperation>, WireError> {
+    use wire::operation::Kind;
+
+    let op = OpId(wire.op);
+    let refuse = |lock, refusal| {
+        Ok(Err(RefusedOperation {
+            op,
+            lock: LockId(lock),
+            refusal,
+        }))
+    };
+    let kind = match wire.kind.ok_or(WireError::OperationKind { op: op.0 })? {
+        Kind::OpenLockspace(open) => match Name::new(open.name) {
+            Ok(name) => OperationKind::OpenLockspace { name },
+            Err(_) => return refuse(0, Refusal::NameLength),
+        },
+        Kind::Request(request) => {
+            let mode = mode(request.mode)?;
+            let Ok(name) = ResourceName::new(&request.name) else {
+                return refuse(request.lock, Refusal::NameLength);
+            };
+            OperationKind::Request {
+                lockspace: LockspaceId(request.lockspace),
+                lock: LockId(request.lock),
+                name,
+                mode,
+                flags: RequestFlags::from_bits_retain(request.flags),
+                owner: Owner(request.owner),
+            }
+        }
+        Kind::Convert(convert) => {
+            let mode = mode(convert.mode)?;
+            OperationKind::Convert {
+                lock: LockId(convert.lock),
+                mode,
+                flags: RequestFlags::from_bits_retain(convert.flags),
+                owner: Owner(convert.owner),
+            }
+        }
+        Kind::Unlock(unlock) => OperationKind::Unlock {
+            lock: LockId(unlock.lock),
+        },
+        Kind::Cancel(cancel) => OperationKind::Cancel {
+            lock: LockId(cancel.lock),
+        },
+    };
+    Ok(Ok(Operation { op, kind }))
+}
+
+fn report(wire: wire::HoldersReport) -> Result<HoldersReport, WireError> {
+    let holders: usize = wire.glocks.iter().map(|glock| glock.holders.len()).sum();
+    let count = wire.tasks.len() + wire.glocks.len() + holders;
+    if count > REPORT_ENTRIES_MAX {
+        return Err(WireError::ReportTooLong { count });
+    }
+    let tasks = wire.tasks.into_iter();
+    let glocks = wire.glocks.into_iter();
+    Ok(HoldersReport {
+        query: QueryId(wire.query),
+        tasks: tasks
+            .map(|task| Ok((Owner(task.owner), Name::new(task.name)?)))
+            .collect::<Result<_, _>>()?,
+        glocks: glocks.map(glock).collect::<Result<_, _>>()?,
+    })
+}
+
+fn glock(wire: wire::GlockHolders) -> Result<GlockReport, WireError> {
+    Ok(GlockReport {
+        lockspace: LockspaceId(wire.lockspace),
+        name: resource_name(&wire.name)?,
+        holders: wire.holders.iter().map(holder).collect::<Result<_, _>>()?,
+    })
+}
+
+fn holder(wire: &wire::LocalHolder) -> Result<HolderReport, WireError> {
+    Ok(HolderReport {
+        serial: wire.serial,
+        owner: Owner(wire.owner),
+        mode: mode(wire.mode)?,
+        granted: wire.granted,
+        role: role(wire.role)?,
+        pins: wire.pins,
+        age_us: wire.age_us,
+    })
+}
+
+#[cfg(test)]
+mod tests;

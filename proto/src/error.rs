@@ -1,0 +1,108 @@
+//! What can be wrong with a message.
+
+use thiserror::Error;
+
+use crate::limits::{NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::version::VersionRange;
+
+/// A message that was decoded but means nothing. Each line says what is wrong and what its sender
+/// can do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// The first frame of a client is a Hello and nothing else.
+    #[error(
+        "the first frame has no hello; send one, alone, with your protocol versions and a name"
+    )]
+    HelloMissing,
+    /// The first frame carried more than the Hello.
+    #[error(
+        "the first frame carries more than the hello; send the hello alone and the rest after it"
+    )]
+    HelloNotAlone,
+    /// A Hello after the first frame.
+    #[error("a second hello on one stream; open another stream for another session")]
+    HelloAgain,
+    /// The first frame of a server is a Welcome.
+    #[error("the first frame has no welcome; is this a Glockwork lock server?")]
+    WelcomeMissing,
+    /// A Welcome after the first frame.
+    #[error("a second welcome on one stream; the server is broken, connect again")]
+    WelcomeAgain,
+    /// There is no version of the protocol that both sides speak.
+    #[error(
+        "no common protocol version: the server speaks {ours}, the client {theirs}; \
+         upgrade the older of the two"
+    )]
+    Version {
+        /// What the side that noticed it, a server, speaks.
+        ours: VersionRange,
+        /// What the other side speaks.
+        theirs: VersionRange,
+    },
+    /// A name that people give is too long, or empty.
+    #[error("a name has {bytes} bytes; give one of 1 to {NAME_BYTES_MAX}")]
+    NameLength {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A name that people give has a control character in it.
+    #[error("the name \"{name}\" has a control character in it; leave it out")]
+    NameCharacter {
+        /// The name, escaped.
+        name: String,
+    },
+    /// A resource's name is too long, or empty, where nobody can be told under a number.
+    #[error("a resource's name has {bytes} bytes; it has 1 to 64")]
+    ResourceNameLength {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// Too many operations, or events, in one frame.
+    #[error(
+        "a frame of {count} operations; send at most {OPERATIONS_PER_FRAME_MAX} in one and the \
+         rest in the next"
+    )]
+    OperationsTooMany {
+        /// How many it has.
+        count: usize,
+    },
+    /// A report of too many tasks, glocks and holders.
+    #[error("a report of {count} entries; send at most {REPORT_ENTRIES_MAX}")]
+    ReportTooLong {
+        /// How many it has.
+        count: usize,
+    },
+    /// An operation of a kind that is not set or not known.
+    #[error("operation {op} is of no known kind; set one that version 1 of the protocol has")]
+    OperationKind {
+        /// Its number.
+        op: u64,
+    },
+    /// An operation with a number that is not larger than that of the one before.
+    #[error("operation {op} came after operation {before}; number them in the order they are sent")]
+    OperationOrder {
+        /// Its number.
+        op: u64,
+        /// The number of the one before.
+        before: u64,
+    },
+    /// An event of a kind that is not set or not known.
+    #[error("an event of no known kind; the server is newer than the version it agreed to")]
+    EventKind,
+    /// A number that stands for no value of its enumeration.
+    #[error("{value} is not a {what}; set one that version 1 of the protocol has")]
+    Enumeration {
+        /// Of which enumeration: "mode", "status"…
+        what: &'static str,
+        /// The number.
+        value: i32,
+    },
+    /// A cycle that names an edge that is not there.
+    #[error("a cycle names edge {index} of {edges}; the server's reply contradicts itself")]
+    CycleIndex {
+        /// The index.
+        index: u32,
+        /// How many edges there are.
+        edges: usize,
+    },
+}

@@ -1,0 +1,50 @@
+//! How much may travel at once, and where the server is found.
+
+/// The port of the lock server. Not 21064, which is the kernel's DLM's own and may be in use on the
+/// very machines where this is tried.
+pub const DEFAULT_PORT: u16 = 7170;
+
+/// Where a server listens and a client looks without being told: loopback only, because there is no
+/// authentication on it.
+pub const DEFAULT_ENDPOINT: &str = "127.0.0.1:7170";
+
+/// The most bytes in one encoded frame: what every gRPC implementation accepts without being
+/// configured, so that a client in another language needs no setting.
+pub const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// The most operations, and the most events, in one frame. A frame of 256 already costs almost
+/// nothing per operation; the limit is far above it and keeps the time that one frame takes the
+/// lock table in the order of a millisecond.
+pub const OPERATIONS_PER_FRAME_MAX: usize = 4096;
+
+/// The most tasks, glocks and holders, counted together, in one report of a node.
+pub const REPORT_ENTRIES_MAX: usize = 32_768;
+
+/// The most bytes in a lock graph's reply: some hundred thousand locks. A picture of more helps nobody.
+pub const GRAPH_REPLY_BYTES_MAX: usize = 64 << 20;
+
+/// The most bytes in the name of a client, a task or a lockspace (fs/dlm's `DLM_LOCKSPACE_LEN`).
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// More than an encoded operation or event can take: a resource's name, five numbers of up to ten
+/// bytes, and their tags.
+const OPERATION_BYTES_MAX: usize = 160;
+
+/// More than a task, a glock without its holders, or a holder can take in a report.
+const REPORT_ENTRY_BYTES_MAX: usize = 100;
+
+const _: () = assert!(
+    OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX + REPORT_ENTRIES_MAX * REPORT_ENTRY_BYTES_MAX
+        <= FRAME_BYTES_MAX,
+    "the fullest frame of each kind, and both in one, must fit"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_names_the_port() {
+        assert_eq!(DEFAULT_ENDPOINT, format!("127.0.0.1:{DEFAULT_PORT}"));
+    }
+}

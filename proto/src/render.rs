@@ -1,0 +1,10 @@
+//! From the domain to the wire.
+
+mod client_frame;
+mod graph;
+mod server_frame;
+pub(crate) mod words;
+
+pub use client_frame::{client_frame, hello};
+pub use graph::{GraphParts, Names, graph_reply};
+pub use server_frame::{server_frame, welcome};

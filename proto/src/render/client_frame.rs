@@ -1,0 +1,132 @@
+//! What a client writes.
+
+use dlm_core::deadlock::{GlockReport, HolderReport};
+use prost::bytes::Bytes;
+
+use super::words;
+use crate::frame::{ClientFrame, Hello, HoldersReport, Operation, OperationKind};
+use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::wire;
+
+/// The first frame of a client.
+#[must_use]
+pub fn hello(hello: &Hello) -> wire::ClientFrame {
+    wire::ClientFrame {
+        hello: Some(wire::Hello {
+            version_min: hello.versions.min,
+            version_max: hello.versions.max,
+            name: hello.name.as_str().into(),
+        }),
+        ..wire::ClientFrame::default()
+    }
+}
+
+/// Any frame of a client but the first.
+///
+/// A report with more than [`REPORT_ENTRIES_MAX`] entries is cut after the last glock that fits.
+/// Whoever builds a graph from it misses edges then, but finds none that is not there.
+///
+/// # Panics
+/// Where the frame has more than [`OPERATIONS_PER_FRAME_MAX`] operations: the caller splits them.
+#[must_use]
+pub fn client_frame(frame: &ClientFrame) -> wire::ClientFrame {
+    assert!(frame.operations.len() <= OPERATIONS_PER_FRAME_MAX);
+    wire::ClientFrame {
+        hello: None,
+        operations: frame.operations.iter().map(operation).collect(),
+        holders: frame.report.as_ref().map(report),
+        goodbye: frame.goodbye,
+    }
+}
+
+fn operation(operation: &Operation) -> wire::Operation {
+    use wire::operation::Kind;
+
+    let kind = match &operation.kind {
+        OperationKind::OpenLockspace { name } => Kind::OpenLockspace(wire::OpenLockspace {
+            name: name.as_str().into(),
+        }),
+        OperationKind::Request {
+            lockspace,
+            lock,
+            name,
+            mode,
+            flags,
+            owner,
+        } => Kind::Request(wire::Request {
+            lockspace: lockspace.0,
+            lock: lock.0,
+            name: Bytes::copy_from_slice(name.as_bytes()),
+            mode: words::mode(*mode).into(),
+            flags: flags.bits(),
+            owner: owner.0,
+        }),
+        OperationKind::Convert {
+            lock,
+            mode,
+            flags,
+            owner,
+        } => Kind::Convert(wire::Convert {
+            lock: lock.0,
+            mode: words::mode(*mode).into(),
+            flags: flags.bits(),
+            owner: owner.0,
+        }),
+        OperationKind::Unlock { lock } => Kind::Unlock(wire::Unlock { lock: lock.0 }),
+        OperationKind::Cancel { lock } => Kind::Cancel(wire::Cancel { lock: lock.0 }),
+    };
+    wire::Operation {
+        op: operation.op.0,
+        kind: Some(kind),
+    }
+}
+
+fn report(report: &HoldersReport) -> wire::HoldersReport {
+    let mut left = REPORT_ENTRIES_MAX;
+    let mut fits = |entries: usize| match left.checked_sub(entries) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    wire::HoldersReport {
+        query: report.query.0,
+        glocks: report
+            .glocks
+            .iter()
+            .take_while(|glock| fits(1 + glock.holders.len()))
+            .map(glock_holders)
+            .collect(),
+        // After the glocks: a task without a name is still shown by its number.
+        tasks: report
+            .tasks
+            .iter()
+            .take_while(|_| fits(1))
+            .map(|(owner, name)| wire::TaskName {
+                owner: owner.0,
+                name: name.as_str().into(),
+            })
+            .collect(),
+    }
+}
+
+fn glock_holders(glock: &GlockReport) -> wire::GlockHolders {
+    wire::GlockHolders {
+        lockspace: glock.lockspace.0,
+        name: Bytes::copy_from_slice(glock.name.as_bytes()),
+        holders: glock.holders.iter().map(local_holder).collect(),
+    }
+}
+
+fn local_holder(holder: &HolderReport) -> wire::LocalHolder {
+    wire::LocalHolder {
+        serial: holder.serial,
+        owner: holder.owner.0,
+        mode: words::mode(holder.mode).into(),
+        granted: holder.granted,
+        role: words::role(holder.role).into(),
+        pins: holder.pins,
+        age_us: holder.age_us,
+    }
+}

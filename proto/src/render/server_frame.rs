@@ -1,0 +1,62 @@
+//! What a server writes.
+
+use super::words;
+use crate::frame::{Event, ServerFrame, Welcome};
+use crate::wire;
+
+/// The first frame of a server.
+#[must_use]
+pub fn welcome(welcome: Welcome) -> wire::ServerFrame {
+    wire::ServerFrame {
+        welcome: Some(wire::Welcome {
+            version: welcome.version,
+            session: welcome.session.0,
+        }),
+        ..wire::ServerFrame::default()
+    }
+}
+
+/// Any frame of a server but the first.
+#[must_use]
+pub fn server_frame(frame: &ServerFrame) -> wire::ServerFrame {
+    wire::ServerFrame {
+        welcome: None,
+        events: frame.events.iter().map(event).collect(),
+        holders_query: frame
+            .query
+            .map(|query| wire::HoldersQuery { query: query.0 }),
+    }
+}
+
+fn event(event: &Event) -> wire::Event {
+    use wire::event::Kind;
+
+    let kind = match *event {
+        Event::Done {
+            op,
+            lock,
+            status,
+            mode,
+            token,
+        } => {
+            let (status, refusal) = words::status(status);
+            Kind::Done(wire::Done {
+                op: op.0,
+                lock: lock.0,
+                status: status.into(),
+                refusal: refusal.into(),
+                mode: words::mode_or_none(mode).into(),
+                token: token.0,
+            })
+        }
+        Event::Blocking { lock, mode } => Kind::Blocking(wire::Blocking {
+            lock: lock.0,
+            mode: words::mode(mode).into(),
+        }),
+        Event::LockspaceOpened { op, lockspace } => Kind::LockspaceOpened(wire::LockspaceOpened {
+            op: op.0,
+            lockspace: lockspace.0,
+        }),
+    };
+    wire::Event { kind: Some(kind) }
+}
