@@ -1,6 +1,6 @@
 //! The lock server's program: see `dlm-server --help`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&cli.log))
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     match embedded::run(cli.listen, |addr| info!("serving on {addr}")) {
         Ok(()) => ExitCode::SUCCESS,

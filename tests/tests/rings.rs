@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dlm_client::Mode;
-use dlm_client::graph::{Edge, GraphSnapshot, Holder};
+use dlm_client::graph::{Edge, GraphSnapshot, Holder, Lock, Task};
 use dlm_core::deadlock::Reason;
 use fs_core::fault::Direction;
 use fs_node::Policy;
@@ -127,34 +126,42 @@ fn check_cycles(graph: &GraphSnapshot, files: usize) {
     }
 }
 
-/// An edge is true if the other one holds what excludes the wanted mode, or waits before.
+/// An edge is true if the other one holds what excludes the wanted mode, or stands before.
 fn check_edge(graph: &GraphSnapshot, edge: &Edge) {
     let resource = graph
         .resources
         .iter()
         .find(|resource| resource.object == edge.object);
     let locks = &resource.expect("an edge's resource is in the graph").locks;
-    let stands = |session: u64, task: &str, mode: Mode, granted: bool| {
+    let stands = |task: &Task, is: &dyn Fn(&Lock, &Holder) -> bool| {
         locks
             .iter()
-            .filter(|lock| lock.session == session)
+            .filter(|lock| lock.session == task.session)
             .any(|lock| {
-                let same = |h: &Holder| h.task == task && h.mode == mode && h.granted == granted;
-                lock.holders.iter().any(same)
+                let named = lock
+                    .holders
+                    .iter()
+                    .filter(|holder| holder.task == task.name);
+                named.into_iter().any(|holder| is(lock, holder))
             })
     };
-    let (waiter, holder) = (&edge.waiter, &edge.holder);
-    assert!(
-        stands(waiter.session, &waiter.name, edge.wants, false),
-        "{edge:?} waits"
-    );
-    let granted = edge.reason == Reason::Holds;
-    assert!(
-        stands(holder.session, &holder.name, edge.holds, granted),
-        "{edge:?} is in the way"
-    );
-    assert!(
-        !granted || !edge.holds.compatible(edge.wants),
-        "{edge:?}: the modes exclude"
-    );
+    let waits = stands(&edge.waiter, &|_, holder| {
+        !holder.granted && holder.mode == edge.wants
+    });
+    assert!(waits, "{edge:?} waits");
+    match edge.reason {
+        Reason::Holds => {
+            // Its own mode is in the way, or its node's lock, which it keeps from being given up.
+            let holds = |lock: &Lock, holder: &Holder| {
+                let lock_holds = lock.granted == Some(edge.holds);
+                holder.granted && (holder.mode == edge.holds || lock_holds)
+            };
+            assert!(stands(&edge.holder, &holds), "{edge:?} is in the way");
+            assert!(
+                !edge.holds.compatible(edge.wants),
+                "{edge:?}: the modes exclude"
+            );
+        }
+        Reason::Queued => assert!(stands(&edge.holder, &|_, _| true), "{edge:?} is there"),
+    }
 }

@@ -215,11 +215,14 @@ impl Glocks {
 
     /// While on, every wait ends with [`GlockError::Interrupted`], those under way too; requests under
     /// way are cancelled. What is granted without waiting is granted as ever.
+    ///
+    /// A wait with [`HolderFlags::FAULT`] goes on: a load or store has no way to be told. Whoever serves a
+    /// fault holds nothing, so it ends once those that it waits for have been interrupted.
     pub fn interrupt_all(&self, on: bool) {
         // Before the sweep: whoever begins to wait sees the flag, or is seen by the sweep.
         self.inner.interrupted.store(on, Ordering::SeqCst);
         if on {
-            self.inner.cancel_waits();
+            self.inner.cancel_waits(false);
         }
     }
 
@@ -245,7 +248,7 @@ impl Glocks {
     /// Waits under way are interrupted, and whoever comes later gets [`GlockError::Closed`].
     pub fn release_all(&self) {
         self.inner.closed.store(true, Ordering::SeqCst);
-        self.inner.cancel_waits();
+        self.inner.cancel_waits(true);
         self.inner.step_all(Input::Free);
         self.inner.wait_until_empty();
     }

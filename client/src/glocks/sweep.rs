@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use glock_core::{Glock, GlockName, Input};
+use glock_core::{Glock, GlockName, HolderFlags, Input};
 
 use super::Inner;
 use super::table::After;
@@ -13,9 +13,11 @@ impl Inner {
         self.each(|_| vec![input]);
     }
 
-    pub(super) fn cancel_waits(self: &Arc<Self>) {
+    pub(super) fn cancel_waits(self: &Arc<Self>, faults_too: bool) {
         self.each(|glock| {
-            let waits = glock.holders().filter(|holder| !holder.granted);
+            let waits = glock.holders().filter(|holder| {
+                !holder.granted && (faults_too || !holder.flags.contains(HolderFlags::FAULT))
+            });
             waits
                 .map(|waiter| Input::CancelWait { holder: waiter.id })
                 .collect()

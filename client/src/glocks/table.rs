@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use dlm_core::{LockId, Owner, Token};
-use glock_core::{Glock, GlockName, HolderId, Input, Message, Output, State, invariants};
+use glock_core::{
+    Glock, GlockName, HolderFlags, HolderId, Input, Message, Output, State, invariants,
+};
 use tokio::sync::oneshot;
 
 use super::counters::GlockCounters;
@@ -126,7 +128,8 @@ impl Inner {
             owner,
         };
         self.step_locked(&mut shard, name, (input, None), &mut after);
-        if after.own.is_none() && self.interrupted() {
+        let interruptible = !flags.contains(HolderFlags::FAULT);
+        if after.own.is_none() && interruptible && self.interrupted() {
             let input = Input::CancelWait { holder: id };
             self.step_locked(&mut shard, name, (input, None), &mut after);
         }

@@ -136,7 +136,8 @@ pub struct Task {
 pub enum Reason {
     /// The other holds the resource in a mode that excludes the one wanted.
     Holds,
-    /// The other stands before it in the queue, and the queue is served in order.
+    /// The other stands before it in the queue, and the queue is served in order; or it holds the glock,
+    /// and a demotion that is due waits for that and stands before.
     Queued,
 }
 
@@ -153,7 +154,9 @@ pub struct Edge {
     pub name: ResourceName,
     /// The mode that is wanted.
     pub wants: Mode,
-    /// The mode the other holds (or wants, where it stands before in the queue).
+    /// The mode that is in the way: the other's, or, from one node to another, that of the other node's
+    /// lock, which it cannot give up while the other holds the glock. Where the other stands before in
+    /// the queue, the mode that it wants.
     pub holds: Mode,
     /// Why.
     pub reason: Reason,

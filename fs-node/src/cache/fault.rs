@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
-use dlm_client::glocks::{GlockError, Glocks, HolderRequest};
+use dlm_client::glocks::{Glocks, HolderRequest};
 use dlm_client::{GlockName, HolderFlags, Owner, Role};
 use fs_core::fault::Access;
 use fs_core::limits::PAGE_BYTES;
@@ -198,16 +198,10 @@ impl Shared {
             owner: self.owner(fault.thread),
             role: Role::Fault,
         };
-        let holder = loop {
-            match self.glocks.lock(request) {
-                Ok(holder) => break holder,
-                // An interrupt ends I/O; a load or store has no way to be told, so it waits on.
-                Err(GlockError::Interrupted) => {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        };
+        let holder = self
+            .glocks
+            .lock(request)
+            .map_err(|error| error.to_string())?;
         let index = page_of(vma.offset_at(fault.addr));
         let result = inode.map_page(index, access, vma, fault.addr, fault.protected);
         drop(holder);

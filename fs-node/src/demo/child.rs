@@ -18,6 +18,10 @@ use crate::workload::ledger::Ledger;
 
 /// How often a node says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// How long waits are interrupted: long enough for every task that waits to be told.
+const INTERRUPT_FOR: Duration = Duration::from_millis(10);
+/// How long they are left alone after that: several times the hold time of the locks they want.
+const INTERRUPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a node process cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +43,11 @@ pub(crate) enum ChildError {
     Unprepared,
 }
 
+/// Tasks that run, and those that end them.
 struct Running {
     progress: Arc<Progress>,
-    thread: JoinHandle<Vec<Ledger>>,
+    tasks: JoinHandle<Vec<Ledger>>,
+    breaker: Option<JoinHandle<()>>,
 }
 
 /// Runs a node that does what its standard input says.
@@ -57,71 +63,95 @@ pub(crate) fn serve_orders(config: NodeConfig) -> Result<(), ChildError> {
     for line in io::stdin().lock().lines() {
         match serde_json::from_str(&line?)? {
             Order::Prepare { policy, plan } => {
-                let ledgers = running.take().map_or_else(Vec::new, ended);
-                node.interrupt(false);
+                let ledgers = running.take().map_or_else(Vec::new, Running::join);
                 node.set_policy(policy);
                 let (crew, found) = Crew::prepare(&node, plan, ledgers)?;
                 emit(&Event::Prepared { found })?;
                 staged = Some(crew);
             }
             Order::Start => {
-                running = Some(start(staged.take().ok_or(ChildError::Unprepared)?));
+                let crew = staged.take().ok_or(ChildError::Unprepared)?;
+                running = Some(Running::start(crew));
             }
             Order::Finish => {
                 if let Some(running) = &running {
                     running.progress.stop();
                 }
             }
-            Order::Interrupt => interrupt(&node, running.as_ref()),
+            Order::Interrupt => {
+                if let Some(running) = &mut running {
+                    running.interrupt(&node);
+                }
+            }
         }
     }
-    interrupt(&node, running.as_ref());
     if staged.is_some() {
         // Tasks that were prepared and never started wait for ever, with their mappings.
         process::exit(0);
     }
-    running.take().map(ended);
-    node.interrupt(false);
+    if let Some(mut running) = running {
+        running.interrupt(&node);
+        running.join();
+    }
     Ok(node.stop()?)
 }
 
-fn start(crew: Crew) -> Running {
-    let progress = crew.progress();
-    let thread = thread::spawn(move || {
-        let result = crew.run(PROGRESS_EVERY, |ops| {
-            // A demo that is gone closes the input too, which ends this.
-            let _ = emit(&Event::Progress { ops });
+impl Running {
+    fn start(crew: Crew) -> Self {
+        let progress = crew.progress();
+        let tasks = thread::spawn(move || {
+            let result = crew.run(PROGRESS_EVERY, |ops| {
+                // A demo that is gone closes the input too, which ends this.
+                let _ = emit(&Event::Progress { ops });
+            });
+            match result {
+                Ok(result) => {
+                    let ledgers = result.ledgers.clone();
+                    let _ = emit(&Event::Result {
+                        tally: result.tally,
+                        ledgers: result.ledgers,
+                    });
+                    ledgers
+                }
+                Err(error) => {
+                    eprintln!("{error}");
+                    process::exit(1);
+                }
+            }
         });
-        match result {
-            Ok(result) => {
-                let ledgers = result.ledgers.clone();
-                let _ = emit(&Event::Result {
-                    tally: result.tally,
-                    ledgers: result.ledgers,
-                });
-                ledgers
-            }
-            Err(error) => {
-                eprintln!("{error}");
-                process::exit(1);
-            }
+        Self {
+            progress,
+            tasks,
+            breaker: None,
         }
-    });
-    Running { progress, thread }
-}
-
-fn ended(running: Running) -> Vec<Ledger> {
-    running
-        .thread
-        .join()
-        .expect("the thread ends the process where it fails")
-}
-
-fn interrupt(node: &Node, running: Option<&Running>) {
-    if let Some(running) = running {
-        running.progress.stop();
     }
-    node.interrupt(true);
+
+    /// Ends the tasks, whatever they wait for.
+    ///
+    /// A task may be between two I/Os and run into the next deadlock, so this happens again and again;
+    /// and loads and stores are not to be interrupted but need locks too, so there is time in between.
+    fn interrupt(&mut self, node: &Node) {
+        self.progress.stop();
+        let (node, progress) = (node.clone(), Arc::clone(&self.progress));
+        let breaker = move || {
+            while !progress.ended() {
+                node.interrupt(true);
+                thread::sleep(INTERRUPT_FOR);
+                node.interrupt(false);
+                thread::sleep(INTERRUPT_PAUSE);
+            }
+        };
+        self.breaker.get_or_insert_with(|| thread::spawn(breaker));
+    }
+
+    fn join(self) -> Vec<Ledger> {
+        if let Some(breaker) = self.breaker {
+            breaker.join().expect("it only sleeps and tells");
+        }
+        self.tasks
+            .join()
+            .expect("the thread ends the process where it fails")
+    }
 }
 
 fn emit(event: &Event) -> io::Result<()> {

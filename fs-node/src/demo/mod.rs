@@ -125,6 +125,17 @@ pub(crate) async fn run(config: &DemoConfig) -> Result<Verdict, DemoError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DemoError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DemoError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(DemoError::Start)?;
+    // Not found out only when there is a deadlock to draw.
+    let directory = config
+        .svg
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(Err(source)) = directory.map(fs::read_dir) {
+        return Err(DemoError::Svg {
+            path: config.svg.clone(),
+            source,
+        });
+    }
     let layout = &config.layout;
     let path = config.volume.as_deref();
     let volume = Volume::prepare(path, layout.files as u64, layout.inode_bytes())?;
@@ -138,7 +149,9 @@ pub(crate) async fn run(config: &DemoConfig) -> Result<Verdict, DemoError> {
         _ = hang_up.recv() => Ok(Verdict::Interrupted),
         outcome = policies(config, &volume, &mut cluster, &mut display) => outcome,
     };
-    display.clear();
+    if !matches!(outcome, Ok(Verdict::Passed | Verdict::Failed)) {
+        display.clear();
+    }
     cluster.end().await;
     outcome
 }
@@ -163,6 +176,7 @@ async fn policies(
             document.add(group, record);
         }
     }
+    display.clear();
     conclude(config, &document).map_err(DemoError::Output)?;
     Ok(if document.failed() {
         Verdict::Failed

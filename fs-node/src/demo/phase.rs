@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 const PATIENCE: u32 = 10;
 /// How often the display moves.
 const TICK: Duration = Duration::from_millis(100);
+/// Nodes whose operations are shown one by one: more do not fit a line.
+const NODES_SHOWN_MAX: usize = 6;
 /// How long the regions may take to be written.
 const PREPARE_WAIT: Duration = Duration::from_secs(60);
 
@@ -237,10 +239,20 @@ impl Watch<'_> {
 
     fn line(&self, elapsed: Duration) -> String {
         let ops: u64 = self.ops.iter().sum();
-        let each: Vec<String> = self.ops.iter().map(u64::to_string).collect();
+        let each: Vec<String> = self
+            .ops
+            .iter()
+            .take(NODES_SHOWN_MAX)
+            .map(u64::to_string)
+            .collect();
+        let more = if self.ops.len() > NODES_SHOWN_MAX {
+            ", …"
+        } else {
+            ""
+        };
         let state = if self.ending { ", ending" } else { "" };
         format!(
-            "{} {}: {:.1} s, {ops} operations ({}){state}",
+            "{} {}: {:.1} s, {ops} operations ({}{more}){state}",
             self.phase.policy,
             self.phase.group,
             elapsed.as_secs_f64(),

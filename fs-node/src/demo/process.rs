@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Lines of a child's standard error that are kept.
-const LAST_WORDS_MAX: usize = 8;
+/// Lines of a child's standard error that are kept: a panic with a backtrace.
+const LAST_WORDS_MAX: usize = 200;
 /// How long a child may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -123,16 +123,22 @@ impl Process {
         };
         // The listener ends with the process's standard error; grandchildren could keep that open.
         let _ = timeout(Duration::from_millis(500), &mut self.listener).await;
-        let words = self
+        let mut words = self
             .last_words
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match words.as_slice() {
+        match telling(words.make_contiguous()) {
             [] => format!("{how}; it said nothing"),
             words => format!("{how}; it said: {}", words.join(" | ")),
         }
     }
+}
+
+/// The lines that say why: a panic's place and message, which a backtrace may follow, or the last two.
+fn telling(words: &[String]) -> &[String] {
+    let panic = words.iter().position(|line| line.contains("panicked at"));
+    let from = panic.unwrap_or(words.len().saturating_sub(2));
+    &words[from..words.len().min(from + 2)]
 }
 
 async fn forward(
@@ -156,5 +162,22 @@ async fn remember(complaints: impl AsyncRead + Unpin, last_words: Arc<Mutex<VecD
             words.pop_front();
         }
         words.push_back(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_before_its_backtrace() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let panic = lines("warning\nthread 'x' panicked at y.rs:3:4:\nno\nstack backtrace:\n 0: z");
+        assert_eq!(
+            telling(&panic),
+            lines("thread 'x' panicked at y.rs:3:4:\nno")
+        );
+        assert_eq!(telling(&lines("one\ntwo\nthree")), lines("two\nthree"));
+        assert!(telling(&[]).is_empty());
     }
 }

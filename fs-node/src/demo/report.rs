@@ -148,34 +148,37 @@ impl Document {
 }
 
 fn sentence(record: &Record) -> String {
-    let Record {
-        policy,
-        ops,
-        lock_cycles_total,
-        lock_cycles_max,
-        trylock_failed,
-        ..
-    } = record;
+    let policy = record.policy;
+    let operations = counted(record.ops, "operation");
     if record.deadlocked {
-        let edges = record.cycle.len();
-        return format!(
-            "{policy}: deadlocked after {ops} operations, in a cycle of {edges} waits."
-        );
+        let waits = counted(record.cycle.len() as u64, "wait");
+        return format!("{policy}: deadlocked after {operations}, in a cycle of {waits}.");
     }
+    let fallbacks = counted(record.fallbacks, "fallback");
     match policy.parse() {
         Ok(Policy::Block) => {
             format!("{policy}: did not deadlock this time; give it more --seconds.")
         }
         Ok(Policy::Ordered) => format!(
-            "{policy}: all {ops} operations ended; {trylock_failed} trylocks failed, which cost \
-             {lock_cycles_total} lock cycles, at most {lock_cycles_max} in one operation, and {} \
-             fallbacks.",
-            record.fallbacks
+            "{policy}: all {operations} ended; {} failed, which cost {}, at most {} in one operation, \
+             and {fallbacks}.",
+            counted(record.trylock_failed, "trylock"),
+            counted(record.lock_cycles_total, "lock cycle"),
+            record.lock_cycles_max,
         ),
         _ => format!(
-            "{policy}: all {ops} operations ended, {} of them through a fallback.",
-            record.fallbacks
+            "{policy}: all {operations} ended, with {fallbacks}, {} and at worst {:.0} ms for one.",
+            counted(record.retries, "new start"),
+            record.max_us as f64 / 1e3,
         ),
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
     }
 }
 

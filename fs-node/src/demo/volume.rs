@@ -21,8 +21,8 @@ pub(crate) enum PrepareError {
         "cannot make a temporary directory: {0}; set TMPDIR to a directory that can be written"
     )]
     TempDir(io::Error),
-    /// It is there, and it is something else.
-    #[error("{path} has a content that is no flat volume; name an empty one, or another path")]
+    /// Something is there already.
+    #[error("{path} is not empty; name another path, or overwrite it with fs-node mkfs --force")]
     Occupied {
         /// The volume.
         path: PathBuf,

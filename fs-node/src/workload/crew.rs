@@ -47,6 +47,7 @@ impl Files {
 pub(crate) struct Progress {
     operations: AtomicU64,
     stopping: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -61,6 +62,11 @@ impl Progress {
     /// Operations so far.
     pub(crate) fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
+    }
+
+    /// Whether all tasks have ended.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Tells all tasks to end after the operation they are in.
@@ -198,6 +204,7 @@ impl Crew {
                 }
             }
         }
+        self.progress.ended.store(true, Ordering::Release);
         result.tally.elapsed_us = start.elapsed().as_micros() as u64;
         result.tally.lock_messages = self.node.counters().lock_messages - messages_before;
         result.ledgers.sort_by_key(Ledger::writer);

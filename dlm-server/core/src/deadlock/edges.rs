@@ -5,10 +5,13 @@
 //! - every local holder whose mode excludes its own;
 //! - local waiters before it whose mode excludes its own (the queue is served in order);
 //! - where no local waiter before it excludes it and the node's own lock queues at the server: whatever
-//!   that lock waits for there.
+//!   that lock waits for there;
+//! - where the node's lock does not queue, and somebody holds the glock who is not in the way: that
+//!   holder. What keeps the waiter is a demotion that is due; it stands before whoever came later, and
+//!   it waits for every holder.
 //!
-//! A local waiter whose node holds its lock and has no local holder in the way is about to be served, or
-//! its node is about to ask: it waits for nobody.
+//! A local waiter whose node holds its lock and has no local holder at all is about to be served, or its
+//! node is about to ask: it waits for nobody.
 //!
 //! *At the server*, a lock that queues waits for
 //!
@@ -16,8 +19,9 @@
 //! - the lock before it in the order of service (conversions, then new requests, each first come first
 //!   served), and others before it whose wanted mode excludes its own.
 //!
-//! Behind another session's lock stand its tasks. If the session reports, they are the local holders in
-//! the way; if there are none the node gives the lock up by itself, and nobody is waited for, but where
+//! Behind another session's lock stand its tasks. If the session reports, they are all its local holders:
+//! a node gives a mode up only when nobody holds the glock any more, in whatever state (an EX lock with a
+//! holder in SH keeps readers of other nodes out). If there are none the node gives the lock up by itself, and nobody is waited for, but where
 //! the lock converts: nothing can be given up before that ends, so that its first local waiter is waited
 //! for. A session that does not report is one task for each owner that its locks name; its locks conflict
 //! with each other as any two do.
@@ -121,14 +125,30 @@ impl<'a> Place<'a> {
                 let waiter = Waiter::local(session, waiting);
                 let before = queue.waiting[..index].iter().rev().filter(excludes);
                 let holders = queue.granted.iter().filter(excludes);
+                let known = edges.len();
                 edges.extend(holders.map(|holder| {
                     self.edge(waiter, Blocker::local(session, holder), Reason::Holds)
                 }));
                 edges.extend(before.take(QUEUED_EDGES_PER_WAIT_MAX).map(|other| {
                     self.edge(waiter, Blocker::local(session, other), Reason::Queued)
                 }));
+                if edges.len() == known && self.is_settled(session) {
+                    edges.extend(queue.granted.iter().map(|holder| {
+                        self.edge(waiter, Blocker::local(session, holder), Reason::Queued)
+                    }));
+                }
             }
         }
+    }
+
+    /// Whether the session has a lock here and it waits for nothing.
+    fn is_settled(&self, session: SessionId) -> bool {
+        let mut own = self
+            .resource
+            .locks
+            .iter()
+            .filter(|lock| lock.session == session);
+        own.next().is_some_and(|lock| lock.queue == Queue::Granted)
     }
 
     /// What locks that queue at the server wait for, for the tasks behind them.
@@ -191,7 +211,7 @@ impl<'a> Place<'a> {
             }
             let Some(held) = other.granted else { continue };
             if !held.compatible(wants) {
-                self.holders_behind(other, held, wants, &mut blockers);
+                self.holders_behind(other, held, &mut blockers);
             }
         }
         let first = self
@@ -223,25 +243,22 @@ impl<'a> Place<'a> {
         blockers
     }
 
-    /// The tasks behind a lock that holds `held`, which is in the way of `wants`.
-    fn holders_behind(
-        &self,
-        lock: &LockView,
-        held: Mode,
-        wants: Mode,
-        blockers: &mut Vec<(Blocker, Reason)>,
-    ) {
+    /// The tasks behind a lock that holds `held`, which is in the way.
+    fn holders_behind(&self, lock: &LockView, held: Mode, blockers: &mut Vec<(Blocker, Reason)>) {
         let Some(queue) = self.local_queue(lock.session) else {
             blockers.push((Blocker::silent(lock, held), Reason::Holds));
             return;
         };
         let known = blockers.len();
-        let in_the_way = queue
-            .granted
-            .iter()
-            .filter(|holder| !holder.mode.compatible(wants));
-        blockers
-            .extend(in_the_way.map(|holder| (Blocker::local(lock.session, holder), Reason::Holds)));
+        blockers.extend(queue.granted.iter().map(|holder| {
+            (
+                Blocker {
+                    holds: held,
+                    ..Blocker::local(lock.session, holder)
+                },
+                Reason::Holds,
+            )
+        }));
         if blockers.len() == known && lock.queue == Queue::Converting {
             let first = queue.waiting.first();
             blockers.extend(first.map(|waiting| {

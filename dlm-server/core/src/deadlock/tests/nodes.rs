@@ -60,10 +60,30 @@ fn a_cached_lock_that_nobody_uses_is_in_nobodys_way() {
     let graph = build(&views, &[node(1, vec![reader.clone()]), wants]);
     assert_eq!(drawn(&graph), ["2.5>1.4 a Holds"]);
 
-    // The node gives EX up down to PR under its reader.
+    // A node gives EX up down to PR only when its readers are gone, too.
     let views = [resource("a", vec![held(1, 0, EX), waiting(2, 0, PR)])];
     let wants = node(2, vec![glock("a", vec![holder(1, 5, PR, false)])]);
-    assert!(drawn(&build(&views, &[node(1, vec![reader]), wants])).is_empty());
+    let graph = build(&views, &[node(1, vec![reader]), wants]);
+    assert_eq!(drawn(&graph), ["2.5>1.4 a Holds"]);
+    assert_eq!(
+        graph.edges[0].holds, EX,
+        "what is in the way is the node's lock"
+    );
+}
+
+#[test]
+fn who_comes_after_a_demotion_that_is_due_waits_for_the_holders_before_it() {
+    let views = [resource("a", vec![held(1, 0, PR), waiting(2, 0, EX)])];
+    let reader = holder(1, 4, PR, true);
+    let late = glock("a", vec![reader, holder(2, 6, PR, false)]);
+    let wants = node(2, vec![glock("a", vec![holder(1, 5, EX, false)])]);
+    let graph = build(&views, &[node(1, vec![late.clone()]), wants.clone()]);
+    assert_eq!(drawn(&graph), ["1.6>1.4 a Queued", "2.5>1.4 a Holds"]);
+
+    // While the node's lock queues it waits for what that waits for.
+    let views = [resource("a", vec![held(2, 0, EX), waiting(1, 0, PR)])];
+    let graph = build(&views, &[node(1, vec![late]), wants]);
+    assert!(drawn(&graph).is_empty());
 }
 
 #[test]
