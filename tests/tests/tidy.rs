@@ -28,7 +28,7 @@ const UNSAFE: [&str; 5] = [
     "fs-node/src/cache/access.rs",
     "fs-node/src/cache/memfd.rs",
     "fs-node/src/cache/userfaultfd.rs",
-    "fs-node/src/demo/process.rs",
+    "fs-node/src/demo/child.rs",
     "fs-node/src/store/file.rs",
 ];
 
