@@ -131,7 +131,8 @@ impl Link {
             if stop.load(Ordering::SeqCst) {
                 break;
             }
-            let reads = direction.map_or(round.is_multiple_of(2), |one| one == Direction::Read);
+            let reads =
+                direction.map_or_else(|| round.is_multiple_of(2), |one| one == Direction::Read);
             match if reads {
                 self.read(round)
             } else {
@@ -152,7 +153,7 @@ impl Link {
     }
 
     fn stamp(&self, round: u64, at: usize) -> u64 {
-        round << 32 | self.target << 16 | at as u64 / 8
+        (round << 32) | (self.target << 16) | (at as u64 / 8)
     }
 
     fn io(&self) -> [UserBuf; 1] {

@@ -102,6 +102,44 @@ fn direct_io_and_mappings_see_each_other() {
         .for_each(|node| node.stop().expect("stopping a node"));
 }
 
+/// Tasks that share a mapping fault on the same pages; a wake-up of one is a wake-up of all, so a thread
+/// may be gone before its own fault was served.
+#[test]
+fn tasks_that_fault_on_the_same_pages() {
+    if !has_userfaultfd() {
+        return;
+    }
+    let cluster = Cluster::new(2, FILE_BYTES);
+    let _watchdog = Watchdog::start(cluster.endpoint(), "faults on the same pages", LIMIT);
+    let nodes = cluster.nodes(2, Policy::Ordered);
+    let maps: Vec<_> = nodes
+        .iter()
+        .map(|node| map(node, 1, Share::Shared))
+        .collect();
+    std::thread::scope(|scope| {
+        for (node, mapping) in nodes.iter().zip(&maps) {
+            for thread in 0..3u64 {
+                scope.spawn(move || {
+                    let task = node.task(&format!("thread {thread}"));
+                    let mut plain = AlignedBuf::new(PAGE_BYTES);
+                    for round in 0..60 {
+                        let at = (round % 16) * PAGE_BYTES + thread as usize * 8;
+                        mapping.store_u64(at, round as u64);
+                        if round % 4 == thread as usize {
+                            let buf = UserBuf::of(&mut plain);
+                            task.direct_read(1, 0, &[buf]).expect("a read");
+                        }
+                    }
+                });
+            }
+        }
+    });
+    drop(maps);
+    nodes
+        .into_iter()
+        .for_each(|node| node.stop().expect("stopping a node"));
+}
+
 #[test]
 fn a_private_mapping_keeps_its_copies_and_nobody_sees_them() {
     if !has_userfaultfd() {

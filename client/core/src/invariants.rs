@@ -12,7 +12,7 @@
 //! | try-waits-for-nobody | while the master may queue our message, no try waits; nor does one wait for a holder | deadlock freedom of lock cycles |
 //! | message-has-a-waiter | a message that the master may queue is for the first waiter, or is being cancelled | no lock is taken for nobody |
 //! | linked-unless-unlocked | without a lock at the lock manager the state is UN | exclusion between nodes |
-//! | one-hold-each | no task is in the queue twice | deadlock freedom within a glock |
+//! | one-hold-each | no task is in the queue twice, but for who serves its page faults | deadlock freedom within a glock |
 
 use core::fmt;
 
@@ -178,6 +178,7 @@ fn linked_unless_unlocked(glock: &Glock) -> bool {
 fn one_hold_each(glock: &Glock) -> bool {
     let owners: alloc::vec::Vec<Owner> = glock
         .holders()
+        .filter(|holder| !holder.flags.contains(HolderFlags::FAULT))
         .map(|holder| holder.owner)
         .filter(|&owner| owner != Owner(0))
         .collect();

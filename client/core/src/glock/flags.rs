@@ -22,6 +22,10 @@ bitflags! {
         const NOBLOCK = 0x800;
         /// Ours: the holder serves a page fault, and its release starts no demotion before the
         /// minimum hold time is over, so that the thread that faulted gets to use its page.
+        ///
+        /// It is no recursion if its task is in the queue already, nor if the task comes while it is
+        /// there: somebody else serves the fault and holds nothing meanwhile, and the thread may have gone
+        /// on before that ended (another thread's fault on the same page woke it, or a signal did).
         const FAULT = 0x1000_0000;
     }
 }

@@ -96,8 +96,11 @@ impl Queue {
             .is_none_or(|first| first.shares_with(holder))
     }
 
+    /// Whether the task stands in the queue itself. Who serves its page faults is not it.
     pub(crate) fn contains_owner(&self, owner: Owner) -> bool {
-        owner != Owner(0) && self.holders.iter().any(|holder| holder.owner == owner)
+        let is_it =
+            |holder: &Holder| holder.owner == owner && !holder.flags.contains(HolderFlags::FAULT);
+        owner != Owner(0) && self.holders.iter().any(is_it)
     }
 
     /// Grants the first waiter; says who it was, as it waited.

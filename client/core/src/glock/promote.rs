@@ -49,7 +49,8 @@ impl Glock {
         if holder.state == State::Un {
             return Err(Failure::Unlocked);
         }
-        if self.queue.contains_owner(holder.owner) {
+        let fault = holder.flags.contains(HolderFlags::FAULT);
+        if !fault && self.queue.contains_owner(holder.owner) {
             return Err(Failure::Recursion);
         }
         if self.queue.holders.len() >= HOLDERS_PER_GLOCK_MAX {

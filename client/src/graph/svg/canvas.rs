@@ -29,6 +29,8 @@ const MARKERS: &str = r#"<defs>
 pub(super) struct Canvas {
     caption: String,
     content: String,
+    /// What is written, which goes over everything that is drawn.
+    texts: String,
     from: Point,
     to: Point,
 }
@@ -39,6 +41,7 @@ impl Canvas {
         Self {
             caption,
             content: String::new(),
+            texts: String::new(),
             from: Point::zero(),
             to: Point::new(width, 0.),
         }
@@ -53,13 +56,14 @@ impl Canvas {
         let (x, y) = (self.from.x - MARGIN, self.from.y - MARGIN);
         let width = self.to.x - self.from.x + 2. * MARGIN;
         let height = self.to.y - self.from.y + 2. * MARGIN;
-        let Self { content, .. } = self;
+        let Self { content, texts, .. } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
              viewBox=\"{x:.0} {y:.0} {width:.0} {height:.0}\" font-family=\"monospace\" \
              font-size=\"{FONT_SIZE}\">\n{MARKERS}\
              <rect x=\"{x:.0}\" y=\"{y:.0}\" width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-             {content}</svg>\n"
+             {content}<g stroke=\"white\" stroke-width=\"4\" stroke-linejoin=\"round\" \
+             paint-order=\"stroke\">\n{texts}</g>\n</svg>\n"
         )
     }
 
@@ -74,10 +78,13 @@ impl Canvas {
 
     fn line_of_text(&mut self, at: Point, anchor: &str, color: Color, text: &str) {
         let (x, y, color, text) = (at.x, at.y, web(color), escaped(text));
-        self.put(format_args!(
+        let texts = &mut self.texts;
+        writeln!(
+            texts,
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{color}\" \
              xml:space=\"preserve\">{text}</text>"
-        ));
+        )
+        .expect("writing to a string");
     }
 }
 

@@ -81,6 +81,27 @@ fn the_object_is_instantiated_once_unless_the_holder_skips_it() {
     assert_eq!(play.enqueue(4, State::Sh, PLAIN), vec![granted(4)]);
 }
 
+/// Another thread's fault on the same page wakes the task early: it comes again, to fault or for an I/O,
+/// while its first fault is still being served.
+#[test]
+fn a_fault_is_no_recursion() {
+    let mut play = Play::cached(State::Sh);
+    let task = |holder, flags| Input::Enqueue {
+        holder: HolderId(holder),
+        state: State::Sh,
+        flags,
+        owner: Owner(1),
+    };
+    for (holder, flags) in [(1, HolderFlags::FAULT), (2, HolderFlags::FAULT), (3, PLAIN)] {
+        assert_eq!(play.step(task(holder, flags)), vec![granted(holder)]);
+    }
+    assert_eq!(play.step(task(4, HolderFlags::FAULT)), vec![granted(4)]);
+    assert_eq!(
+        play.step(task(5, PLAIN)),
+        vec![failed(5, Failure::Recursion)]
+    );
+}
+
 #[test]
 fn a_task_that_comes_twice_is_told() {
     let mut play = Play::cached(State::Sh);
