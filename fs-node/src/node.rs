@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use dlm_client::glocks::{GlockConfig, GlockCounters, Glocks};
-use dlm_client::{Client, ConnectError, ConnectOptions, HoldTime, LockError, Owner};
+use dlm_client::{
+    Client, ConnectError, ConnectOptions, Guard, HoldTime, LockError, Lockspace, Mode, Owner,
+};
 use fs_core::fault::{Direction, Policy};
 use fs_core::limits::PAGE_BYTES;
 
@@ -53,6 +55,9 @@ pub enum NodeError {
     /// The lockspace.
     #[error("the lockspace cannot be opened: {0}")]
     Lockspace(LockError),
+    /// Another node has what only one may have.
+    #[error("another node of the cluster is {0} already")]
+    Claimed(String),
     /// A mapping that the inode does not have.
     #[error(
         "a mapping of inode {inode}: offset {offset} and length {len} must be multiples of {PAGE_BYTES} within its {bytes} bytes, and not empty"
@@ -101,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) glocks: Glocks,
     client: Client,
+    lockspace: Lockspace,
     faults: FaultServer,
     policy: AtomicU8,
     /// Lock messages that the session had cost before the node was ready.
@@ -135,7 +141,7 @@ impl Node {
             .enable_all()
             .build()
             .map_err(system("starting the runtime"))?;
-        let (client, glocks) = runtime.block_on(async {
+        let (client, lockspace, glocks) = runtime.block_on(async {
             let options = ConnectOptions {
                 endpoint: config.endpoint,
                 name: config.name,
@@ -150,7 +156,7 @@ impl Node {
                 ..GlockConfig::default()
             };
             let glocks = Glocks::new(&lockspace, cache.clone(), glock_config);
-            Ok::<_, NodeError>((client, glocks))
+            Ok::<_, NodeError>((client, lockspace, glocks))
         })?;
         let faults = FaultServer::start(cache.clone(), glocks.clone())
             .map_err(system("starting the fault handler"))?;
@@ -158,6 +164,7 @@ impl Node {
             cache,
             glocks,
             client,
+            lockspace,
             faults,
             policy: AtomicU8::new(config.policy as u8),
             messages_before: AtomicU64::new(0),
@@ -185,6 +192,19 @@ impl Node {
     #[must_use]
     pub fn inode_bytes(&self) -> u64 {
         self.inner.cache.layout.inode_bytes
+    }
+
+    /// Makes this node the only one in the cluster that is `what`, until the claim is dropped.
+    ///
+    /// # Errors
+    /// [`NodeError::Claimed`]; [`NodeError::Lockspace`] where the lock server cannot say.
+    pub fn claim(&self, what: &str) -> Result<Claim, NodeError> {
+        let runtime = self.inner.runtime();
+        match runtime.block_on(self.inner.lockspace.try_lock(what, Mode::Ex)) {
+            Ok(guard) => Ok(Claim { _guard: guard }),
+            Err(LockError::TryFailed) => Err(NodeError::Claimed(what.to_owned())),
+            Err(error) => Err(NodeError::Lockspace(error)),
+        }
     }
 
     /// A task of the calling thread. `name` is what the lock graph calls it.
@@ -299,9 +319,9 @@ impl Node {
         self.inner.cache.revoke_mappings();
         self.inner.glocks.release_all();
         self.inner.faults.stop();
-        if let Some(runtime) = &self.inner.runtime {
-            runtime.block_on(self.inner.client.clone().close());
-        }
+        self.inner
+            .runtime()
+            .block_on(self.inner.client.clone().close());
         result
     }
 }
@@ -320,10 +340,19 @@ impl Inner {
         self.cache.inode(number)?.ok_or(IoError::NoInode(number))
     }
 
+    fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().expect("it goes with the node")
+    }
+
     fn messages(&self) -> u64 {
         let counters = self.client.counters();
         counters.operations_sent + counters.callbacks_received
     }
+}
+
+/// What only one node of the cluster is at a time. Given up when dropped, or when the node's session ends.
+pub struct Claim {
+    _guard: Guard,
 }
 
 impl Drop for Inner {

@@ -51,8 +51,14 @@ pub(crate) fn workload(
     let policy = config.policy;
     let node = Node::start(config)?;
     let plan = config::plan(load, group, policy, (node.inodes(), node.inode_bytes()))?;
+    // Two nodes that write the same regions would take each other's data for errors.
+    let index = load.index;
+    let claim = node
+        .claim(&format!("number {index} of this workload"))
+        .map_err(|error| anyhow::anyhow!("{error}; give each node an --index of its own"))?;
     let length = Duration::from_secs(load.seconds);
     let result = standalone::run(&node, plan, length, |ops| say(&format!("{ops} operations")))?;
+    drop(claim);
     node.stop()?;
     let tally = result.tally;
     let errors = tally.data_errors.first.iter().chain(&tally.io_errors.first);

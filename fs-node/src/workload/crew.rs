@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::ledger::Ledger;
 use super::stamp::Writer;
 use super::tally::{ErrorLog, Tally};
-use super::transfer::{Ended, inode};
+use super::transfer::inode;
 use super::worker::Worker;
 
 /// The node's shared mappings, one of each file as a whole.
@@ -226,7 +226,8 @@ impl Crew {
             let mut worker = Worker::new(plan, me, node, files, progress, ledger);
             let prepared = match worker.prepare(known) {
                 Ok(()) => Ok(std::mem::take(&mut worker.tally.data_errors)),
-                Err(Ended::Failed | Ended::Interrupted) => {
+                Err(ended) => {
+                    worker.note(ended);
                     Err((me, std::mem::take(&mut worker.tally.io_errors)))
                 }
             };

@@ -48,7 +48,7 @@ impl Worker {
         let buf = self.mapped(sink, span);
         self.operation(Call::DirectRead, target, span, &[buf], 1)?;
         self.ledger.commit(sink, span);
-        self.check_mapped(sink, span);
+        self.check_mapped(sink, span)?;
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl Worker {
             match piece.place {
                 Place::Mapped(file) => {
                     self.ledger.commit(file, piece.span);
-                    self.check_mapped(file, piece.span);
+                    self.check_mapped(file, piece.span)?;
                 }
                 Place::Plain => self.check_plain(target, piece.span),
             }
@@ -121,11 +121,11 @@ impl Worker {
     /// alone, so that they are not there at all.
     fn make_source(&mut self, file: usize, span: Span, sequence: u64) -> Result<(), Ended> {
         match self.rng.random_range(0..4) {
-            0..2 => self.store(file, span, sequence),
+            0..2 => self.store(file, span, sequence)?,
             2 => self.write_plain(file, span, sequence)?,
             _ => {
                 self.write_plain(file, span, sequence)?;
-                self.check_mapped(file, span);
+                self.check_mapped(file, span)?;
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ impl Worker {
             let words = if past_the_cache {
                 page_of(&self.proof, page)
             } else {
-                load_page(self.mapping(file), layout.offset(writer, page))
+                load_page(self.mapping(file), layout.offset(writer, page))?
             };
             let place = (file, writer, page);
             self.witness

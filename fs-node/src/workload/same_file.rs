@@ -43,8 +43,8 @@ impl Worker {
         let buf = self.mapped(file, to);
         self.operation(Call::DirectRead, file, span, &[buf], 1)?;
         self.ledger.commit(file, to);
-        self.check_mapped(file, to);
-        self.check_mapped(file, span);
+        self.check_mapped(file, to)?;
+        self.check_mapped(file, span)?;
         Ok(())
     }
 
@@ -57,12 +57,12 @@ impl Worker {
         } else {
             self.other_half(span)
         };
-        self.store(file, from, sequence);
+        self.store(file, from, sequence)?;
         self.ledger.begin(file, span, sequence);
         let buf = self.mapped(file, from);
         self.operation(Call::DirectWrite, file, span, &[buf], 1)?;
         self.ledger.commit(file, span);
-        self.check_mapped(file, from);
+        self.check_mapped(file, from)?;
         self.check_on_disk(file, span)
     }
 
@@ -79,14 +79,14 @@ impl Worker {
         }
         let private = self.private(source)?;
         if written {
-            store_pages(&private, 0, self.me, &self.plan, from, sequence);
+            store_pages(&private, 0, self.me, &self.plan, from, sequence)?;
         }
         self.ledger.begin(target, span, sequence);
         let buf = region_buf(&private, from);
         self.operation(Call::DirectWrite, target, span, &[buf], 1)?;
         self.ledger.commit(target, span);
         self.check_on_disk(target, span)?;
-        self.check_mapped(source, from);
+        self.check_mapped(source, from)?;
         Ok(())
     }
 
@@ -105,8 +105,8 @@ impl Worker {
             &[region_buf(&private, to)],
             1,
         )?;
-        self.check_private(&private, to, target, span);
-        self.check_mapped(behind, to);
+        self.check_private(&private, to, target, span)?;
+        self.check_mapped(behind, to)?;
         Ok(())
     }
 
@@ -116,9 +116,9 @@ impl Worker {
         let (pieces, private) = self.mixed_list(target, span)?;
         for piece in &pieces {
             match piece.place {
-                Place::Mapped(file) if file == target => self.store(file, piece.span, sequence),
+                Place::Mapped(file) if file == target => self.store(file, piece.span, sequence)?,
                 Place::Mapped(_) => {
-                    store_pages(&private, 0, self.me, &self.plan, piece.span, sequence);
+                    store_pages(&private, 0, self.me, &self.plan, piece.span, sequence)?;
                 }
                 Place::Plain => self.fill_plain(piece.span, sequence),
             }
@@ -138,8 +138,8 @@ impl Worker {
         self.mixed_operation(Call::DirectRead, target, span, &pieces, &private)?;
         for piece in &pieces {
             match piece.place {
-                Place::Mapped(file) if file == target => self.check_mapped(file, piece.span),
-                Place::Mapped(_) => self.check_private(&private, piece.span, target, piece.span),
+                Place::Mapped(file) if file == target => self.check_mapped(file, piece.span)?,
+                Place::Mapped(_) => self.check_private(&private, piece.span, target, piece.span)?,
                 Place::Plain => self.check_plain(target, piece.span),
             }
         }
@@ -191,12 +191,12 @@ impl Worker {
         } else {
             self.other_half(span)
         };
-        self.store(source, from, sequence);
+        self.store(source, from, sequence)?;
         self.ledger.begin(target, span, sequence);
         let buf = self.mapped(source, from);
         self.operation(Call::Write, target, span, &[buf], 1)?;
         self.ledger.commit(target, span);
-        self.check_mapped(target, span);
+        self.check_mapped(target, span)?;
         if self.rng.random_bool(0.5) {
             self.check_on_disk(target, span)
         } else {
@@ -219,7 +219,7 @@ impl Worker {
         let buf = self.mapped(sink, to);
         self.operation(Call::Read, target, span, &[buf], 1)?;
         self.ledger.commit(sink, to);
-        self.check_mapped(sink, to);
+        self.check_mapped(sink, to)?;
         Ok(())
     }
 
@@ -245,11 +245,18 @@ impl Worker {
     }
 
     /// Checks pages of a private mapping, which must carry what is in `file` at `span`.
-    fn check_private(&mut self, private: &Mapping, at: Span, file: usize, span: Span) {
+    fn check_private(
+        &mut self,
+        private: &Mapping,
+        at: Span,
+        file: usize,
+        span: Span,
+    ) -> Result<(), Ended> {
         for (there, page) in at.range().zip(span.range()) {
-            let words = load_page(private, there * PAGE_BYTES);
+            let words = load_page(private, there * PAGE_BYTES)?;
             self.check(file, page, &words);
         }
+        Ok(())
     }
 
     fn same_or_other(&mut self, target: usize) -> usize {

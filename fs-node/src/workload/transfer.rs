@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fs_node::{IoError, Outcome, UserBuf};
+use fs_node::{BusError, IoError, Outcome, UserBuf};
 
 use super::layout::Span;
 use super::worker::Worker;
@@ -14,6 +14,14 @@ pub(super) enum Ended {
     Interrupted,
     /// It failed; the tally has the reason.
     Failed,
+    /// A load or store found no page: the volume failed, or the session is lost.
+    NoPage,
+}
+
+impl From<BusError> for Ended {
+    fn from(_: BusError) -> Self {
+        Self::NoPage
+    }
 }
 
 /// Which way the bytes go, and whether past the page cache.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fs_node::{AlignedBuf, Mapping, Node, Task, UserBuf};
+use fs_node::{AlignedBuf, BusError, Mapping, Node, Task, UserBuf};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -10,7 +10,7 @@ use super::crew::{Files, Progress};
 use super::layout::{PAGE_BYTES, Span};
 use super::ledger::Ledger;
 use super::ring::Ring;
-use super::stamp::{PageWords, Stamp, Writer, page_of};
+use super::stamp::{PageWords, Stamp, WORDS, Writer, page_of};
 use super::tally::Tally;
 use super::transfer::{Call, Ended};
 use super::witness::Witness;
@@ -107,8 +107,21 @@ impl Worker {
             match done {
                 Ok(()) => {}
                 Err(Ended::Failed) => failures += 1,
-                Err(Ended::Interrupted) => break,
+                Err(ended) => {
+                    self.note(ended);
+                    break;
+                }
             }
+        }
+    }
+
+    /// Tallies a load or store that failed; everything else is tallied where it happened.
+    pub(super) fn note(&mut self, ended: Ended) {
+        if ended == Ended::NoPage {
+            let writer = self.me;
+            self.tally
+                .io_errors
+                .note(|| format!("{writer}: {BusError}"));
         }
     }
 
@@ -140,7 +153,7 @@ impl Worker {
     }
 
     /// Writes stamps by stores into a file's mapping.
-    pub(super) fn store(&mut self, file: usize, span: Span, sequence: u64) {
+    pub(super) fn store(&mut self, file: usize, span: Span, sequence: u64) -> Result<(), Ended> {
         self.ledger.begin(file, span, sequence);
         let start = self.plan.layout.offset(self.me, 0);
         store_pages(
@@ -150,8 +163,9 @@ impl Worker {
             &self.plan,
             span,
             sequence,
-        );
+        )?;
         self.ledger.commit(file, span);
+        Ok(())
     }
 
     /// Writes stamps into plain memory.
@@ -181,12 +195,13 @@ impl Worker {
     }
 
     /// Checks pages by plain loads from a file's mapping.
-    pub(super) fn check_mapped(&mut self, file: usize, span: Span) {
+    pub(super) fn check_mapped(&mut self, file: usize, span: Span) -> Result<(), Ended> {
         let start = self.plan.layout.offset(self.me, 0);
         for page in span.range() {
-            let words = load_page(self.files.mapping(file), start + page * PAGE_BYTES);
+            let words = load_page(self.files.mapping(file), start + page * PAGE_BYTES)?;
             self.check(file, page, &words);
         }
+        Ok(())
     }
 
     /// Checks pages in plain memory, which were read from (or are about to be in) `file`.
@@ -225,18 +240,23 @@ pub(super) fn store_pages(
     plan: &Plan,
     span: Span,
     sequence: u64,
-) {
+) -> Result<(), BusError> {
     for page in span.range() {
         let words = Stamp::fill(writer, plan.layout.stamp_page(page), sequence);
         for (index, word) in words.into_iter().enumerate() {
-            mapping.store_u64(start + page * PAGE_BYTES + index * 8, word);
+            mapping.try_store_u64(start + page * PAGE_BYTES + index * 8, word)?;
         }
     }
+    Ok(())
 }
 
 /// Loads the page that starts at `offset` of a mapping, word by word.
-pub(super) fn load_page(mapping: &Mapping, offset: usize) -> PageWords {
-    std::array::from_fn(|index| mapping.load_u64(offset + index * 8))
+pub(super) fn load_page(mapping: &Mapping, offset: usize) -> Result<PageWords, BusError> {
+    let mut words = [0; WORDS];
+    for (index, word) in words.iter_mut().enumerate() {
+        *word = mapping.try_load_u64(offset + index * 8)?;
+    }
+    Ok(words)
 }
 
 /// A seed of its own for every task and group; the same for all policies, so that they are compared on
