@@ -1,6 +1,6 @@
 //! The lock server: gRPC in front of [`dlm_core`].
 //!
-//! A lock's way through it: [`rpc`] reads a frame from a client's stream, parses it and hands it to the
+//! A lock's way through it: `rpc` reads a frame from a client's stream, parses it and hands it to the
 //! shard (`shard.rs`). The shard is one task that owns the lock table and the sessions; nobody else
 //! touches them, so there is no lock around them. It steps the table and puts what comes out into the
 //! outboxes of the sessions concerned (`outbox.rs`). Each client's stream takes whatever its outbox has

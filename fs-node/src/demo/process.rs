@@ -137,7 +137,7 @@ impl Process {
 /// The lines that say why: a panic's place and message, which a backtrace may follow, or the last two.
 fn telling(words: &[String]) -> &[String] {
     let panic = words.iter().position(|line| line.contains("panicked at"));
-    let from = panic.unwrap_or(words.len().saturating_sub(2));
+    let from = panic.unwrap_or_else(|| words.len().saturating_sub(2));
     &words[from..words.len().min(from + 2)]
 }
 
