@@ -232,8 +232,11 @@ impl CachedInode {
                 inner = self.wait(inner);
                 continue;
             };
-            for vma in &inner.vmas {
-                vma.protect(&self.uffd, run.clone())?;
+            let mut vmas = inner.vmas.iter();
+            if let Err(error) = vmas.try_for_each(|vma| vma.protect(&self.uffd, run.clone())) {
+                inner.pages.written_back(run, false);
+                self.changed.notify_all();
+                return Err(error);
             }
             let (offset, len) = (run.start * PAGE_BYTES, run.len() * PAGE_BYTES);
             let buf = copy.get_or_insert_with(|| AlignedBuf::new(WRITE_BACK_PAGES * PAGE_BYTES));

@@ -177,6 +177,9 @@ impl Drop for Mapping {
         let addr = self.vma.addr();
         self.cache.remove_vma(addr);
         self.inode.remove_vma(addr);
+        // An I/O in flight may keep the address range for a moment longer; without a fault handler nobody
+        // may touch it.
+        self.vma.make_inaccessible();
         // Wakes whoever is asleep in a fault here; the pages themselves stay cached.
         let _ = self.cache.uffd.unregister(addr, self.vma.memory.len());
     }
