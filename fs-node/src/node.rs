@@ -10,13 +10,14 @@ use dlm_client::{
     Client, ConnectError, ConnectOptions, Guard, HoldTime, LockError, Lockspace, Mode, Owner,
 };
 use fs_core::fault::{Direction, Policy};
+use fs_core::flat::Layout;
 use fs_core::limits::PAGE_BYTES;
 
 use crate::cache::{
     Cache, CachedInode, FaultServer, Mapping, OpenError, Protection, Share, Userfaultfd,
 };
 use crate::io::{self, IoError, Outcome, UserBuf};
-use crate::store::{FileStore, VolumeError};
+use crate::store::{FlatVolume, VolumeError};
 
 /// Pages that a node caches at most, by default: 256 MiB.
 pub const CACHE_PAGES_DEFAULT: usize = 1 << 16;
@@ -105,6 +106,7 @@ pub struct NodeCounters {
 pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) glocks: Glocks,
+    layout: Layout,
     client: Client,
     lockspace: Lockspace,
     faults: FaultServer,
@@ -127,11 +129,11 @@ impl Node {
     /// [`NodeError`], one line that says what is missing and what to do.
     pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let system = |what| move |source| NodeError::System { what, source };
-        let (store, layout) = FileStore::open(&config.volume)?;
+        let volume = FlatVolume::open(&config.volume)?;
+        let layout = volume.layout();
         let uffd = Arc::new(Userfaultfd::open()?);
         let cache = Arc::new(Cache::new(
-            Arc::new(store),
-            layout,
+            Arc::new(volume),
             uffd,
             config.cache_pages_max.max(1),
         ));
@@ -163,6 +165,7 @@ impl Node {
         let inner = Inner {
             cache,
             glocks,
+            layout,
             client,
             lockspace,
             faults,
@@ -185,13 +188,13 @@ impl Node {
     /// How many inodes the volume has, numbered from 1.
     #[must_use]
     pub fn inodes(&self) -> u64 {
-        self.inner.cache.layout.inodes
+        self.inner.layout.inodes
     }
 
     /// Bytes in each inode.
     #[must_use]
     pub fn inode_bytes(&self) -> u64 {
-        self.inner.cache.layout.inode_bytes
+        self.inner.layout.inode_bytes
     }
 
     /// Makes this node the only one in the cluster that is `what`, until the claim is dropped.
@@ -333,7 +336,7 @@ impl Inner {
     }
 
     pub(crate) fn volume(&self) -> u32 {
-        self.cache.layout.volume
+        self.cache.volume.number()
     }
 
     pub(crate) fn inode(&self, number: u64) -> Result<Arc<CachedInode>, IoError> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dlm_client::HoldTime;
 use dlm_server::embedded::Server;
 use fs_core::flat::Layout;
-use fs_node::{CACHE_PAGES_DEFAULT, FileStore, Node, NodeConfig, NodeError, Policy};
+use fs_node::{CACHE_PAGES_DEFAULT, FlatVolume, Node, NodeConfig, NodeError, Policy};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -32,7 +32,7 @@ impl Cluster {
             inodes,
             inode_bytes,
         };
-        FileStore::format(&dir.path().join("volume"), layout, false).expect("a volume");
+        FlatVolume::format(&dir.path().join("volume"), layout, false).expect("a volume");
         let runtime = Runtime::new().expect("a runtime");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = runtime.block_on(Server::start(any)).expect("a lock server");

@@ -14,7 +14,7 @@ use fs_core::limits::PAGE_BYTES;
 use fs_core::page::{Lookup, Pages};
 
 use super::{AlignedBuf, Cache, CacheCounters, Memory, Share, Userfaultfd, Vma};
-use crate::store::{RawBuf, Store};
+use crate::store::{RawBuf, Volume};
 
 /// Pages written back by one call: large enough to be cheap, small enough to copy at once.
 const WRITE_BACK_PAGES: usize = 64;
@@ -30,26 +30,24 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct CachedInode {
     number: u64,
-    start: u64,
     memory: Memory,
     inner: Mutex<Inner>,
     /// Something that an operation may wait for changed: a fill or write-back ended, a pin went.
     changed: Condvar,
     last_use: AtomicU64,
-    store: Arc<dyn Store>,
+    volume: Arc<dyn Volume>,
     uffd: Arc<Userfaultfd>,
     counters: Arc<CacheCounters>,
     resident: Arc<AtomicUsize>,
 }
 
 impl CachedInode {
-    pub(crate) fn new(number: u64, start: u64, cache: &Cache) -> io::Result<Self> {
-        let bytes = cache.layout.inode_bytes as usize;
+    pub(crate) fn new(number: u64, bytes: u64, cache: &Cache) -> io::Result<Self> {
+        let bytes = bytes as usize;
         let memory = Memory::new(c"glockwork-inode", bytes)?;
         let pages = Pages::new(bytes / PAGE_BYTES);
         Ok(Self {
             number,
-            start,
             memory,
             inner: Mutex::new(Inner {
                 pages,
@@ -57,7 +55,7 @@ impl CachedInode {
             }),
             changed: Condvar::new(),
             last_use: AtomicU64::new(0),
-            store: cache.store.clone(),
+            volume: cache.volume.clone(),
             uffd: cache.uffd.clone(),
             counters: cache.counters.clone(),
             resident: cache.resident_count(),
@@ -66,11 +64,6 @@ impl CachedInode {
 
     pub(crate) const fn number(&self) -> u64 {
         self.number
-    }
-
-    /// Where the inode's bytes start on the volume.
-    pub(crate) const fn start(&self) -> u64 {
-        self.start
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -142,7 +135,7 @@ impl CachedInode {
             addr: self.memory.address(offset),
             len: PAGE_BYTES,
         };
-        let got = self.store.read(self.start + offset as u64, &[buf])?;
+        let got = self.volume.read(self.number, offset as u64, &[buf])?;
         self.counters.fills.fetch_add(1, Ordering::Relaxed);
         if got == PAGE_BYTES {
             Ok(())
@@ -246,7 +239,7 @@ impl CachedInode {
                 addr: buf.addr(),
                 len,
             };
-            let result = self.store.write(self.start + offset as u64, &[raw]);
+            let result = self.volume.write(self.number, offset as u64, &[raw]);
             self.counters
                 .write_backs
                 .fetch_add(run.len() as u64, Ordering::Relaxed);

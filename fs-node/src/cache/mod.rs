@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use dlm_client::glocks::Objects;
 use dlm_client::{GlockName, GlockType, State};
-use fs_core::flat::Layout;
 use fs_core::limits::PAGE_BYTES;
 
 pub use access::BusError;
@@ -27,7 +26,7 @@ pub use memfd::{AlignedBuf, Protection, Share};
 pub use userfaultfd::OpenError;
 pub(crate) use userfaultfd::{Fault, Userfaultfd, thread_number};
 
-use crate::store::Store;
+use crate::store::Volume;
 
 /// What the cache did; occurrences since the node started.
 #[derive(Debug, Default)]
@@ -42,8 +41,7 @@ pub(crate) struct CacheCounters {
 /// The page cache of one node: every inode in use, and every mapping of user space.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) layout: Layout,
+    pub(crate) volume: Arc<dyn Volume>,
     pub(crate) uffd: Arc<Userfaultfd>,
     pub(crate) counters: Arc<CacheCounters>,
     inodes: Mutex<BTreeMap<u64, Arc<CachedInode>>>,
@@ -56,15 +54,9 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        layout: Layout,
-        uffd: Arc<Userfaultfd>,
-        pages_max: usize,
-    ) -> Self {
+    pub(crate) fn new(volume: Arc<dyn Volume>, uffd: Arc<Userfaultfd>, pages_max: usize) -> Self {
         Self {
-            store,
-            layout,
+            volume,
             uffd,
             counters: Arc::default(),
             inodes: Mutex::default(),
@@ -80,7 +72,7 @@ impl Cache {
     /// # Errors
     /// The kernel has no memory file to give.
     pub(crate) fn inode(&self, number: u64) -> io::Result<Option<Arc<CachedInode>>> {
-        let Some(start) = self.layout.inode_start(number) else {
+        let Some(bytes) = self.volume.inode_bytes(number) else {
             return Ok(None);
         };
         let mut inodes = self.inodes.lock().expect("the inode table");
@@ -89,7 +81,7 @@ impl Cache {
             inode.used(now);
             return Ok(Some(inode.clone()));
         }
-        let inode = Arc::new(CachedInode::new(number, start, self)?);
+        let inode = Arc::new(CachedInode::new(number, bytes, self)?);
         inode.used(now);
         inodes.insert(number, inode.clone());
         Ok(Some(inode))
@@ -180,7 +172,7 @@ impl Cache {
         for inode in inodes {
             inode.write_back(0..inode.page_count())?;
         }
-        self.store.flush()
+        self.volume.flush()
     }
 
     /// Makes every mapping inaccessible, so that nobody reads zeros once userfaultfd is closed.

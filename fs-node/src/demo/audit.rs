@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use fs_core::flat::LayoutError;
-use fs_node::store::{RawBuf, Store};
-use fs_node::{AlignedBuf, FileStore, VolumeError};
+use fs_node::store::{RawBuf, Volume};
+use fs_node::{AlignedBuf, FlatVolume, VolumeError};
 
 use crate::workload::layout::{Layout, PAGE_BYTES};
 use crate::workload::ledger::Ledger;
@@ -21,19 +20,13 @@ pub(crate) fn audit(
     layout: &Layout,
     ledgers: &[Ledger],
 ) -> Result<ErrorLog, VolumeError> {
-    let (store, geometry) = FileStore::open(path)?;
+    let volume = FlatVolume::open(path)?;
     let mut errors = ErrorLog::default();
     let mut buf = AlignedBuf::new(layout.region_pages() * PAGE_BYTES);
     for file in 0..layout.files {
         let inode = file as u64 + 1;
-        let start = geometry
-            .inode_start(inode)
-            .ok_or_else(|| VolumeError::Layout {
-                path: path.into(),
-                source: LayoutError::Inodes(geometry.inodes),
-            })?;
         for ledger in ledgers {
-            let offset = start + layout.offset(ledger.writer(), 0) as u64;
+            let offset = layout.offset(ledger.writer(), 0) as u64;
             let piece = RawBuf {
                 addr: buf.addr(),
                 len: buf.len(),
@@ -43,7 +36,7 @@ pub(crate) fn audit(
                 source,
             };
             buf.fill(0);
-            store.read(offset, &[piece]).map_err(io)?;
+            volume.read(inode, offset, &[piece]).map_err(io)?;
             for page in 0..layout.region_pages() {
                 ledger.check(layout, file, page, &page_of(&buf, page), &mut errors);
             }
@@ -84,7 +77,7 @@ mod tests {
         let errors = audit(&path, &layout, &ledgers).unwrap();
         assert_eq!(errors.count, 1, "{errors:?}");
 
-        let (_, geometry) = FileStore::open(&path).unwrap();
+        let geometry = FlatVolume::open(&path).unwrap().layout();
         let offset = geometry.inode_start(2).unwrap() + PAGE_BYTES as u64;
         let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.seek(SeekFrom::Start(offset)).unwrap();

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use fs_core::flat::{Layout as Geometry, LayoutError};
-use fs_node::{FileStore, VolumeError};
+use fs_node::{FlatVolume, VolumeError};
 use tempfile::TempDir;
 
 /// Bytes looked at in one go.
@@ -86,21 +86,18 @@ impl Volume {
         };
         let path = path.to_owned();
         if path.exists() {
-            match FileStore::open(&path) {
-                Ok((_, there)) if there.inodes >= files && there.inode_bytes >= bytes => {
+            match FlatVolume::open(&path).map(|volume| volume.layout()) {
+                Ok(there) if there.inodes >= files && there.inode_bytes >= bytes => {
                     return Ok(Self {
                         path,
                         _directory: None,
                     });
                 }
-                Ok((
-                    _,
-                    Geometry {
-                        inodes,
-                        inode_bytes,
-                        ..
-                    },
-                )) => {
+                Ok(Geometry {
+                    inodes,
+                    inode_bytes,
+                    ..
+                }) => {
                     return Err(PrepareError::Shape {
                         path,
                         inodes,
@@ -152,7 +149,7 @@ pub(crate) fn make(path: &Path, files: u64, bytes: u64, force: bool) -> Result<(
     if !force && !is_blank(path, geometry.volume_bytes())? {
         return Err(PrepareError::Occupied { path: path.into() });
     }
-    Ok(FileStore::format(path, geometry, force)?)
+    Ok(FlatVolume::format(path, geometry, force)?)
 }
 
 /// Whether nothing is lost where the first `bytes` bytes of `path` are overwritten.

@@ -28,7 +28,7 @@ pub(crate) fn direct(
 ) -> Result<Outcome, IoError> {
     let node = task.node();
     let inode = node.inode(number)?;
-    let align = node.cache.store.alignment();
+    let align = node.cache.volume.alignment();
     let odd = |number: usize| !number.is_multiple_of(align);
     if odd(offset as usize) || bufs.iter().any(|buf| odd(buf.addr) || odd(buf.len)) {
         return Err(IoError::Unaligned { align });

@@ -1,155 +1,29 @@
-//! A volume in a file or on a block device that all nodes share, by `O_DIRECT`.
+//! A file or block device that all nodes share, by `O_DIRECT`.
 //!
 //! Space is allocated and written when the volume is made, so that I/O never takes the host file's
 //! inode lock exclusively: a node that waits for a page would otherwise stall another node's write.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fs_core::flat::{Layout, LayoutError, SUPERBLOCK_BYTES};
-
-use super::{RawBuf, Store};
-use crate::cache::AlignedBuf;
+use super::{RawBuf, VolumeError};
 
 /// The kernel's limit on pieces in one call (`IOV_MAX`).
 const PIECES_PER_CALL_MAX: usize = 1024;
-/// Bytes written at once when a volume is made.
-const FORMAT_BYTES: usize = 1 << 20;
 
-/// A volume that cannot be opened or made.
-#[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
-    /// The file or device cannot be opened or read.
-    #[error("cannot open the volume {path}: {source}")]
-    Open {
-        /// The volume.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The filesystem under it does not do direct I/O.
-    #[error(
-        "{path} is on a filesystem without direct I/O (O_DIRECT); put the volume on a disk filesystem, \
-         for example with TMPDIR or --volume"
-    )]
-    NoDirectIo {
-        /// The volume.
-        path: PathBuf,
-    },
-    /// It is there and something else than an empty file.
-    #[error("{path} is not empty; --force overwrites it")]
-    NotEmpty {
-        /// The volume.
-        path: PathBuf,
-    },
-    /// Its content is no volume, or too small for one.
-    #[error("{path}: {source}")]
-    Layout {
-        /// The volume.
-        path: PathBuf,
-        /// What is wrong.
-        source: LayoutError,
-    },
-    /// Reading or writing it failed.
-    #[error("I/O error on the volume {path}: {source}")]
-    Io {
-        /// The volume.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// A volume in a file or on a block device.
+/// An open file or block device.
 #[derive(Debug)]
-pub struct FileStore {
+pub(super) struct DeviceFile {
     file: File,
     alignment: usize,
 }
 
-impl FileStore {
-    /// Opens a flat volume.
-    ///
-    /// # Errors
-    /// [`VolumeError`].
-    pub fn open(path: &Path) -> Result<(Self, Layout), VolumeError> {
-        let store = Self::open_raw(path, false)?;
-        let io = |source| VolumeError::Io {
-            path: path.into(),
-            source,
-        };
-        let there = size(&store.file).map_err(io)?;
-        let layout = |source| VolumeError::Layout {
-            path: path.into(),
-            source,
-        };
-        if there < SUPERBLOCK_BYTES as u64 {
-            let needed = 2 * SUPERBLOCK_BYTES as u64;
-            return Err(layout(LayoutError::TooSmall { needed, there }));
-        }
-        let mut buf = AlignedBuf::new(SUPERBLOCK_BYTES);
-        store
-            .read(
-                0,
-                &[RawBuf {
-                    addr: buf.addr(),
-                    len: SUPERBLOCK_BYTES,
-                }],
-            )
-            .map_err(io)?;
-        let block: &mut [u8; SUPERBLOCK_BYTES] = (&mut buf[..SUPERBLOCK_BYTES])
-            .try_into()
-            .expect("the superblock's size");
-        let geometry = Layout::decode(block, there).map_err(layout)?;
-        Ok((store, geometry))
-    }
-
-    /// Makes a flat volume of zeros: on a block device as it is, in a file that is created or empty.
-    /// A file or device with a content is refused unless `force`.
-    ///
-    /// # Errors
-    /// [`VolumeError`].
-    pub fn format(path: &Path, layout: Layout, force: bool) -> Result<(), VolumeError> {
-        let bad = |source| VolumeError::Layout {
-            path: path.into(),
-            source,
-        };
-        let layout = layout.checked().map_err(bad)?;
-        let io = |source| VolumeError::Io {
-            path: path.into(),
-            source,
-        };
-        let store = Self::open_raw(path, true)?;
-        let there = size(&store.file).map_err(io)?;
-        let device = store
-            .file
-            .metadata()
-            .map_err(io)?
-            .file_type()
-            .is_block_device();
-        if !force
-            && (if device {
-                store.has_content().map_err(io)?
-            } else {
-                there > 0
-            })
-        {
-            return Err(VolumeError::NotEmpty { path: path.into() });
-        }
-        let needed = layout.volume_bytes();
-        if device && there < needed {
-            return Err(bad(LayoutError::TooSmall { needed, there }));
-        }
-        if !device {
-            store.file.set_len(needed).map_err(io)?;
-        }
-        store.write_all(layout).map_err(io)
-    }
-
-    fn open_raw(path: &Path, create: bool) -> Result<Self, VolumeError> {
+impl DeviceFile {
+    /// Opens it; `create` makes a file that is not there.
+    pub(super) fn open(path: &Path, create: bool) -> Result<Self, VolumeError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -168,42 +42,40 @@ impl FileStore {
         Ok(Self { file, alignment })
     }
 
-    fn has_content(&self) -> io::Result<bool> {
-        // Every filesystem, partition table and volume manager leaves a mark in the first megabyte.
-        let buf = AlignedBuf::new(FORMAT_BYTES);
-        let got = self.read(
-            0,
-            &[RawBuf {
-                addr: buf.addr(),
-                len: FORMAT_BYTES,
-            }],
-        )?;
-        Ok(buf[..got].iter().any(|&byte| byte != 0))
+    /// Its bytes.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        let mut file = &self.file;
+        file.seek(io::SeekFrom::End(0))
     }
 
-    fn write_all(&self, layout: Layout) -> io::Result<()> {
-        let mut buf = AlignedBuf::new(FORMAT_BYTES);
-        let mut offset = SUPERBLOCK_BYTES as u64;
-        while offset < layout.volume_bytes() {
-            let len = (layout.volume_bytes() - offset).min(FORMAT_BYTES as u64) as usize;
-            offset += self.write(
-                offset,
-                &[RawBuf {
-                    addr: buf.addr(),
-                    len,
-                }],
-            )? as u64;
-        }
-        // The superblock comes last: a volume that was cut off while it was made is none.
-        buf[..SUPERBLOCK_BYTES].copy_from_slice(&layout.encode());
-        self.write(
-            0,
-            &[RawBuf {
-                addr: buf.addr(),
-                len: SUPERBLOCK_BYTES,
-            }],
-        )?;
-        self.flush()
+    /// Whether it is a block device, which has the size that it has.
+    pub(super) fn is_device(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.file_type().is_block_device())
+    }
+
+    /// Makes a file so long.
+    pub(super) fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    /// Reads from `offset` into `bufs`, one after the other.
+    pub(super) fn read(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize> {
+        self.transfer(offset, bufs, Call::Read)
+    }
+
+    /// Writes `bufs` at `offset`, one after the other.
+    pub(super) fn write(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize> {
+        self.transfer(offset, bufs, Call::Write)
+    }
+
+    /// What was written survives a loss of power after this.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Offsets, lengths and addresses are multiples of this.
+    pub(super) const fn alignment(&self) -> usize {
+        self.alignment
     }
 
     fn transfer(&self, offset: u64, bufs: &[RawBuf], call: Call) -> io::Result<usize> {
@@ -269,24 +141,6 @@ enum Call {
     Write,
 }
 
-impl Store for FileStore {
-    fn read(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize> {
-        self.transfer(offset, bufs, Call::Read)
-    }
-
-    fn write(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize> {
-        self.transfer(offset, bufs, Call::Write)
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn alignment(&self) -> usize {
-        self.alignment
-    }
-}
-
 /// What is left of `bufs` when the first `done` bytes are gone.
 fn after(bufs: &[RawBuf], mut done: usize) -> Vec<RawBuf> {
     let mut rest = Vec::with_capacity(bufs.len());
@@ -301,12 +155,6 @@ fn after(bufs: &[RawBuf], mut done: usize) -> Vec<RawBuf> {
         }
     }
     rest
-}
-
-fn size(file: &File) -> io::Result<u64> {
-    use std::io::Seek;
-    let mut file = file;
-    file.seek(io::SeekFrom::End(0))
 }
 
 /// The alignment that direct I/O on this file wants; where the kernel does not say, a page is right

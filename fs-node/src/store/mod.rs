@@ -1,8 +1,11 @@
-//! Where a volume's bytes are.
+//! Where the bytes of a volume's files are.
 
+mod error;
 mod file;
+mod flat;
 
-pub use file::{FileStore, VolumeError};
+pub use error::VolumeError;
+pub use flat::FlatVolume;
 
 use std::io;
 
@@ -15,20 +18,27 @@ pub struct RawBuf {
     pub len: usize,
 }
 
-/// A volume's bytes, shared by every node, without any cache in between.
-pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Reads from `offset` into `bufs`, one after the other; returns the bytes read, less than asked
-    /// for only where an address in `bufs` is not mapped.
+/// A volume, shared by every node, without any cache in between.
+pub trait Volume: Send + Sync + std::fmt::Debug {
+    /// Its number, the first half of every lock-order key.
+    fn number(&self) -> u32;
+
+    /// How long the regular file `inode` is, if there is one of that number.
+    fn inode_bytes(&self, inode: u64) -> Option<u64>;
+
+    /// Reads from `offset` of `inode` into `bufs`, one after the other; returns the bytes read, less than
+    /// asked for only where an address in `bufs` is not mapped.
     ///
     /// # Errors
-    /// EFAULT where the very first byte has no address; whatever the device says.
-    fn read(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize>;
+    /// EFAULT where the very first byte has no address; EINVAL outside the inode; whatever the device
+    /// says.
+    fn read(&self, inode: u64, offset: u64, bufs: &[RawBuf]) -> io::Result<usize>;
 
-    /// Writes `bufs` at `offset`; as [`Self::read`].
+    /// Writes `bufs` at `offset` of `inode`; as [`Self::read`].
     ///
     /// # Errors
     /// As [`Self::read`].
-    fn write(&self, offset: u64, bufs: &[RawBuf]) -> io::Result<usize>;
+    fn write(&self, inode: u64, offset: u64, bufs: &[RawBuf]) -> io::Result<usize>;
 
     /// What was written survives a loss of power after this.
     ///

@@ -407,11 +407,11 @@ impl<'a> Pass<'a> {
         if self.pending == 0 {
             return Ok(0);
         }
-        let at = self.inode.start() + (self.offset + self.done) as u64;
-        let store = &self.task.node().cache.store;
+        let (inode, at) = (self.inode.number(), (self.offset + self.done) as u64);
+        let volume = &self.task.node().cache.volume;
         let result = match self.direction {
-            Direction::Read => store.read(at, &self.iov),
-            Direction::Write => store.write(at, &self.iov),
+            Direction::Read => volume.read(inode, at, &self.iov),
+            Direction::Write => volume.write(inode, at, &self.iov),
         };
         let wanted = self.pending;
         self.discard();
