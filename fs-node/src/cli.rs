@@ -66,7 +66,7 @@ pub(crate) struct DemoArgs {
     /// Print one JSON document instead of the table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Minimum hold time of glocks, fixed [default: 10 ms, which adapts]
+    /// Minimum hold time of glocks, fixed [default: 2 ms, which adapts]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(crate) hold_ms: Option<u64>,
 }
@@ -105,7 +105,7 @@ pub(crate) struct RunArgs {
     /// The rules that direct I/O follows: block, nofault, try-cycle, ordered
     #[arg(long, default_value_t = Policy::Ordered)]
     pub(crate) policy: Policy,
-    /// Minimum hold time of glocks, fixed [default: 10 ms, which adapts]
+    /// Minimum hold time of glocks, fixed [default: 2 ms, which adapts]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(crate) hold_ms: Option<u64>,
     /// Take orders from standard input
