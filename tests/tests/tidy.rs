@@ -38,6 +38,19 @@ const BANNED_TEXT: [&str; 5] = ["TO\x44O", "FIX\x4dE", "XX\x58", "#[ig\x6eore", 
 
 const LINES_MAX: usize = 800;
 
+/// What a dependency may be licensed under; with a choice, one of them is enough.
+const LICENCES: [&str; 9] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Zlib",
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -227,6 +240,57 @@ fn files_say_what_they_are() {
                 assert!(!text.contains(word), "{path} has {word}");
             }
         }
+    }
+}
+
+/// An expression of alternatives (`OR`, or `/` as it used to be written), each of terms that all hold.
+fn is_allowed(expression: &str) -> bool {
+    let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+    plain.split(" OR ").any(|alternative| {
+        let mut terms = alternative.split(" AND ").map(str::trim);
+        terms.all(|term| LICENCES.contains(&term))
+    })
+}
+
+#[test]
+fn licences_of_dependencies_are_on_the_list() {
+    for (expression, allowed) in [
+        ("MIT OR GPL-3.0", true),
+        ("MIT/Apache-2.0", true),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
+        ("GPL-3.0", false),
+        ("MIT AND GPL-3.0", false),
+    ] {
+        assert_eq!(is_allowed(expression), allowed, "{expression}");
+    }
+    let host = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let host = String::from_utf8_lossy(&host.stdout).into_owned();
+    let host = host
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("a host");
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--filter-platform",
+            host,
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata's JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    assert!(packages.len() > 50);
+    for package in packages {
+        let licence = package["license"].as_str().unwrap_or("none");
+        assert!(
+            is_allowed(licence),
+            "{} is licensed under {licence}",
+            package["name"]
+        );
     }
 }
 
