@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dlm_core::{LockId, LockspaceId, OpId, Status};
+use dlm_core::{LockId, LockspaceId, OpId, RequestFlags, Status};
 use glockwork_proto::frame::{
     ClientFrame, Event, HoldersReport, Operation, OperationKind, QueryId,
 };
@@ -152,7 +152,10 @@ impl Driver {
         Some(match command {
             Command::Open { name, answer } => {
                 self.opening.insert(op, answer);
-                OperationKind::OpenLockspace { name }
+                OperationKind::OpenLockspace {
+                    name,
+                    options: None,
+                }
             }
             Command::Request {
                 lockspace,
@@ -183,8 +186,13 @@ impl Driver {
                 mode,
                 flags,
                 owner,
+                value: None,
             },
-            Command::Unlock { lock } => OperationKind::Unlock { lock },
+            Command::Unlock { lock } => OperationKind::Unlock {
+                lock,
+                flags: RequestFlags::empty(),
+                value: None,
+            },
             Command::Cancel { lock } => {
                 self.cancels.insert(op);
                 OperationKind::Cancel { lock }
@@ -233,12 +241,19 @@ impl Driver {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::LockspaceOpened { op, lockspace } => {
+            Event::LockspaceOpened { op, lockspace, .. } => {
                 if let Some(answer) = self.opening.remove(&op) {
                     // Whoever opened it may have stopped waiting.
                     let _ = answer.send(Ok(lockspace));
                 }
             }
+            Event::LockspaceRefused { op, why } => {
+                if let Some(answer) = self.opening.remove(&op) {
+                    let _ = answer.send(Err(LockError::LockspaceRefused(why)));
+                }
+            }
+            // This client asks for none of these.
+            Event::Orphaned { .. } | Event::Purged { .. } => {}
             Event::Done {
                 op,
                 status: Status::Refused(refusal),

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use dlm_core::Refusal;
 use glockwork_proto::WireError;
+use glockwork_proto::frame::LockspaceRefusal;
 use thiserror::Error;
 
 use crate::limits::{CONNECT_MAX, OPERATIONS_QUEUED_MAX};
@@ -78,6 +79,9 @@ pub enum LockError {
     /// The lockspace's name does not do.
     #[error("the lockspace's name does not do: {0}")]
     LockspaceName(WireError),
+    /// The server does not open the lockspace.
+    #[error("the lockspace is not opened: {0}")]
+    LockspaceRefused(LockspaceRefusal),
     /// Too much is queued for the server already.
     #[error(
         "{OPERATIONS_QUEUED_MAX} operations queue for the lock server already; it reads nothing, try again later"

@@ -61,9 +61,11 @@ impl Guard {
             Ok(Status::Deadlock) => Err(LockError::Deadlock),
             Ok(Status::Refused(refusal)) => Err(LockError::Refused(refusal)),
             // Nobody cancels but who has stopped waiting; what is left is the end of the session.
-            Ok(Status::Cancelled | Status::NothingToCancel | Status::CancelDone) | Err(_) => {
-                Err(self.session.shared.lost_error().into())
-            }
+            // Nor does anybody ask for an orphan.
+            Ok(
+                Status::Cancelled | Status::NothingToCancel | Status::CancelDone | Status::Adopted,
+            )
+            | Err(_) => Err(self.session.shared.lost_error().into()),
         }
     }
 

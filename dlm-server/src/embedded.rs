@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use crate::error::ServeError;
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
 use crate::rpc::{InspectService, LockService};
+use crate::search::Search;
 use crate::shard::{Command, Shard};
 
 /// A running lock server. It stops when it is dropped; [`stop`](Self::stop) waits until it has.
@@ -48,6 +49,8 @@ impl Server {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
 
         let (commands, shard) = Shard::start(Limits::default());
+        // It ends with the shard.
+        tokio::spawn(Search::new(commands.clone()).break_deadlocks());
         let lock = LockServer::new(LockService::new(commands.clone()))
             .max_decoding_message_size(FRAME_BYTES_MAX);
         let inspect = InspectServer::new(InspectService::new(commands.clone()));

@@ -96,11 +96,13 @@ impl From<SessionError> for Status {
     }
 }
 
-/// Why there is no graph.
+/// Why somebody who looks at the server, or looks after it, gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum LookError {
     #[error("no lockspace \"{0}\" is open; ask for the status to see those that are")]
     NoSuchLockspace(String),
+    #[error("there is no session {0}; ask for the status to see those that are")]
+    NoSuchSession(u64),
     #[error("{LOOKS_MAX} graphs are being collected already; try again in a second")]
     Looks,
     #[error("the graph takes {bytes} bytes; ask for one lockspace only")]
@@ -112,7 +114,7 @@ pub(crate) enum LookError {
 impl From<LookError> for Status {
     fn from(error: LookError) -> Self {
         let code = match error {
-            LookError::NoSuchLockspace(_) => Code::NotFound,
+            LookError::NoSuchLockspace(_) | LookError::NoSuchSession(_) => Code::NotFound,
             LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
             LookError::Stopping => Code::Unavailable,
         };

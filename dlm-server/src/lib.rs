@@ -16,6 +16,7 @@ mod lockspaces;
 mod look;
 mod outbox;
 mod rpc;
+mod search;
 mod session;
 mod shard;
 

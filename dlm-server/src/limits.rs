@@ -35,6 +35,14 @@ pub const HELLO_WAIT_MAX: Duration = Duration::from_secs(5);
 /// needs longer is stopped or cut off.
 pub const REPORT_WAIT_MAX: Duration = Duration::from_millis(500);
 
+/// How long somebody waits before it is looked whether that is a deadlock, in lockspaces that want them
+/// broken. Most waits are shorter, and whoever is in a deadlock loses little by it.
+pub const WAIT_SEARCHED_AFTER: Duration = Duration::from_millis(100);
+
+/// A look that is made for nobody pauses for so many times what it cost: it takes the server a twentieth
+/// of its time at most.
+pub const SEARCH_PAUSE_FACTOR: u32 = 20;
+
 /// The time between the two looks at a cycle. A deadlock stays; what only looked like one, because its
 /// parts were seen at different moments, is gone after a few round trips.
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_millis(50);

@@ -1,26 +1,26 @@
 //! The owner of the lock table and of the sessions: one task, one loop.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dlm_core::{
-    Input, Limits, LockId, LockTable, OpId, Output, Refusal, SessionId, Status, Tick, Token,
-};
+use dlm_core::{Input, Limits, LockTable, Output, SessionId, Tick};
+use glockwork_proto::VersionRange;
 use glockwork_proto::convert::ParsedClientFrame;
-use glockwork_proto::frame::{Event, Hello, Operation, OperationKind, Welcome};
-use glockwork_proto::{Name, VersionRange};
+use glockwork_proto::frame::{Event, Hello, Welcome};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 mod command;
 mod inspect;
+mod operation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use command::{Command, Seen};
+pub(crate) use command::{Command, Listed, Orphans, Seen};
 
 use crate::error::SessionError;
 use crate::limits::{FRAMES_QUEUED_MAX, SESSIONS_MAX};
@@ -54,7 +54,8 @@ impl Shard {
 
     fn new(limits: Limits) -> Self {
         Self {
-            table: LockTable::new(limits),
+            // Names come from outside: nobody there knows how they are hashed.
+            table: LockTable::new(limits, RandomState::new().hash_one(0)),
             sessions: BTreeMap::new(),
             session_last: 0,
             lockspaces: Lockspaces::default(),
@@ -97,6 +98,19 @@ impl Shard {
             } => {
                 let _ = finished.send(self.finish_look(query, lockspace));
             }
+            Command::Locks { lockspace, answer } => {
+                let _ = answer.send(self.locks(lockspace));
+            }
+            Command::Lockspaces { answer } => {
+                let _ = answer.send(self.list_lockspaces());
+            }
+            Command::Purge { orphans, answer } => {
+                let _ = answer.send(self.purge(orphans));
+            }
+            Command::LongWait { us, answer } => {
+                let _ = answer.send(self.somebody_waits(us));
+            }
+            Command::EndWaits { victims } => self.end_waits(victims),
             Command::Status { answer } => {
                 let _ = answer.send(self.status());
             }
@@ -153,7 +167,7 @@ impl Shard {
         self.input(Input::SessionEnded { session });
         self.looks.session_ended(session);
         for lockspace in left.lockspaces {
-            self.lockspaces.close(lockspace);
+            self.close_lockspace(lockspace);
         }
     }
 
@@ -167,7 +181,7 @@ impl Shard {
             return self.leave(session, End::Error(why.into()));
         }
         for refused in refused {
-            self.refuse(session, refused.op, refused.lock, refused.refusal);
+            self.not_read(session, refused);
         }
         for operation in frame.operations {
             self.operation(session, operation);
@@ -179,82 +193,6 @@ impl Shard {
             self.deliver();
             self.leave(session, End::Quiet);
         }
-    }
-
-    fn operation(&mut self, session: SessionId, operation: Operation) {
-        let op = operation.op;
-        let input = match operation.kind {
-            OperationKind::OpenLockspace { name } => {
-                return self.open_lockspace(session, op, &name);
-            }
-            OperationKind::Request {
-                lockspace,
-                lock,
-                name,
-                mode,
-                flags,
-                owner,
-            } => Input::Request {
-                session,
-                op,
-                lockspace,
-                lock,
-                name,
-                mode,
-                flags,
-                owner,
-            },
-            OperationKind::Convert {
-                lock,
-                mode,
-                flags,
-                owner,
-            } => Input::Convert {
-                session,
-                op,
-                lock,
-                mode,
-                flags,
-                owner,
-            },
-            OperationKind::Unlock { lock } => Input::Unlock { session, op, lock },
-            OperationKind::Cancel { lock } => Input::Cancel { session, op, lock },
-        };
-        self.input(input);
-    }
-
-    fn open_lockspace(&mut self, session: SessionId, op: OpId, name: &Name) {
-        // What happened before it is told before it.
-        self.deliver();
-        let Some(from) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        let already = self.lockspaces.id(name);
-        let lockspace = match already.filter(|id| from.lockspaces.contains(id)) {
-            Some(lockspace) => lockspace,
-            None => match self.lockspaces.open(name) {
-                Ok(lockspace) => lockspace,
-                Err(refusal) => return self.refuse(session, op, LockId(0), refusal),
-            },
-        };
-        from.lockspaces.insert(lockspace);
-        let opened = Event::LockspaceOpened { op, lockspace };
-        let pushed = from.outbox.push(opened);
-        self.input(Input::OpenLockspace { session, lockspace });
-        if pushed == Err(Full) {
-            self.leave(session, End::Error(SessionError::OutputsQueued));
-        }
-    }
-
-    fn refuse(&mut self, session: SessionId, op: OpId, lock: LockId, refusal: Refusal) {
-        self.outputs.push(Output::Done {
-            session,
-            op,
-            lock,
-            status: Status::Refused(refusal),
-            mode: None,
-            token: Token(0),
-        });
     }
 
     fn input(&mut self, input: Input) {
@@ -281,6 +219,8 @@ fn addressed(output: Output) -> (SessionId, Event) {
             status,
             mode,
             token,
+            flags,
+            value,
         } => (
             session,
             Event::Done {
@@ -289,6 +229,8 @@ fn addressed(output: Output) -> (SessionId, Event) {
                 status,
                 mode,
                 token,
+                flags,
+                value,
             },
         ),
         Output::Blocking {
@@ -296,5 +238,11 @@ fn addressed(output: Output) -> (SessionId, Event) {
             lock,
             mode,
         } => (session, Event::Blocking { lock, mode }),
+        Output::Orphaned {
+            session,
+            lock,
+            owner,
+        } => (session, Event::Orphaned { lock, owner }),
+        Output::Purged { session, op, locks } => (session, Event::Purged { op, locks }),
     }
 }

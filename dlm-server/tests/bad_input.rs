@@ -72,7 +72,10 @@ async fn a_frame_that_is_too_long() {
 async fn a_frame_of_too_many_operations() {
     let unlock = |op| wire::Operation {
         op,
-        kind: Some(wire::operation::Kind::Unlock(wire::Unlock { lock: 1 })),
+        kind: Some(wire::operation::Kind::Unlock(wire::Unlock {
+            lock: 1,
+            ..wire::Unlock::default()
+        })),
     };
     let status = ends_session(operations((100..5000).map(unlock).collect())).await;
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -92,8 +95,7 @@ async fn an_operation_of_no_kind_out_of_order_or_of_no_mode() {
         kind: Some(wire::operation::Kind::Convert(wire::Convert {
             lock: 1,
             mode,
-            flags: 0,
-            owner: 0,
+            ..wire::Convert::default()
         })),
     };
     let status = ends_session(operations(vec![convert(1, 3)])).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dlm_core::{LockId, Mode, Owner, Refusal, RequestFlags, ResourceName, Status};
+use dlm_core::{
+    LockId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, ResourceName, Status,
+};
 use dlm_server::limits::OUTPUTS_QUEUED_MAX;
 use glockwork_proto::OPERATIONS_PER_FRAME_MAX;
 use glockwork_proto::frame::{ClientFrame, Event, OperationKind};
@@ -99,7 +101,11 @@ async fn a_frame_of_many_operations_is_done_in_order() {
         let request = a.request_for(round, "r", Mode::Ex);
         operations.push(a.operation(request));
         let lock = LockId(round);
-        operations.push(a.operation(OperationKind::Unlock { lock }));
+        operations.push(a.operation(OperationKind::Unlock {
+            lock,
+            flags: RequestFlags::empty(),
+            value: None,
+        }));
         expected.push(Told::Done(round, Status::Granted, Some(Mode::Ex)));
         expected.push(Told::Done(round, Status::Unlocked, None));
     }
@@ -121,7 +127,10 @@ async fn a_lockspace_opens_after_what_was_asked_before_and_keeps_its_id() {
     let name = glockwork_proto::Name::new("test").unwrap();
     let operations = vec![
         a.operation(request),
-        a.operation(OperationKind::OpenLockspace { name }),
+        a.operation(OperationKind::OpenLockspace {
+            name,
+            options: None,
+        }),
     ];
     let second = operations[1].op;
     a.send_frame(&ClientFrame {
@@ -133,6 +142,7 @@ async fn a_lockspace_opens_after_what_was_asked_before_and_keeps_its_id() {
     let opened = Event::LockspaceOpened {
         op: second,
         lockspace: a.lockspace,
+        options: LockspaceOptions::default(),
     };
     assert_eq!(a.event().await, opened);
 }
@@ -151,8 +161,9 @@ async fn what_cannot_be_done_is_refused_and_the_session_goes_on() {
     a.send(OperationKind::Convert {
         lock: LockId(1),
         mode: Mode::Nl,
-        flags: RequestFlags::from_bits_retain(0x4000),
+        flags: RequestFlags::QUECVT,
         owner: Owner(0),
+        value: None,
     })
     .await;
     let flags = refused(1, Refusal::Flags, Some(Mode::Ex));
@@ -224,7 +235,10 @@ async fn a_client_that_reads_late_is_slowed_down_and_loses_nothing() {
 fn unlocks(ops: &[u64]) -> wire::ClientFrame {
     let unlock = |&op: &u64| wire::Operation {
         op,
-        kind: Some(wire::operation::Kind::Unlock(wire::Unlock { lock: 1 })),
+        kind: Some(wire::operation::Kind::Unlock(wire::Unlock {
+            lock: 1,
+            ..wire::Unlock::default()
+        })),
     };
     wire::ClientFrame {
         operations: ops.iter().map(unlock).collect(),

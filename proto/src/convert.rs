@@ -2,20 +2,23 @@
 //!
 //! Two kinds of mistakes are told apart. A message that means nothing is a [`WireError`], and the
 //! stream it came on ends. An operation that is well formed but asks for what nobody may have, such
-//! as an empty resource name, comes out as a [`RefusedOperation`](crate::frame::RefusedOperation):
+//! as a resource name that is too long, comes out as a [`RefusedOperation`](crate::frame::RefusedOperation):
 //! its sender learns it under the operation's number and the stream goes on.
 
 mod client_frame;
+mod listing;
 mod server_frame;
 mod words;
 
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
+pub use listing::{locks_page, lockspaces};
 pub use server_frame::{server_frame, welcome};
-pub use words::{mode, mode_or_none, queue, reason, role, status};
+pub use words::{lockspace_refusal, mode, mode_or_none, queue, reason, role, status};
 
-use dlm_core::ResourceName;
+use dlm_core::{LockspaceOptions, ResourceName, ValueBlock, ValueLength};
 
 use crate::error::WireError;
+use crate::wire;
 
 /// A resource's name.
 ///
@@ -23,4 +26,31 @@ use crate::error::WireError;
 /// [`WireError::ResourceNameLength`].
 pub fn resource_name(bytes: &[u8]) -> Result<ResourceName, WireError> {
     ResourceName::new(bytes).map_err(|_| WireError::ResourceNameLength { bytes: bytes.len() })
+}
+
+/// A value block.
+///
+/// # Errors
+/// [`WireError::ValueLength`].
+pub fn value(bytes: &[u8]) -> Result<ValueBlock, WireError> {
+    ValueBlock::new(bytes).map_err(|_| WireError::ValueLength { bytes: bytes.len() })
+}
+
+/// What a lockspace is like.
+///
+/// # Errors
+/// [`WireError::LockspaceOptions`].
+pub fn lockspace_options(wire: wire::LockspaceOptions) -> Result<LockspaceOptions, WireError> {
+    let wire::LockspaceOptions {
+        value_length: bytes,
+        breaks_deadlocks,
+    } = wire;
+    let value_length = match bytes {
+        0 => Ok(ValueLength::default()),
+        bytes => ValueLength::new(bytes as usize),
+    };
+    Ok(LockspaceOptions {
+        value_length: value_length.map_err(|_| WireError::LockspaceOptions { bytes })?,
+        breaks_deadlocks,
+    })
 }

@@ -51,8 +51,8 @@ pub enum WireError {
         /// The name, escaped.
         name: String,
     },
-    /// A resource's name is too long, or empty, where nobody can be told under a number.
-    #[error("a resource's name has {bytes} bytes; it has 1 to 64")]
+    /// A resource's name is too long, where nobody can be told under a number.
+    #[error("a resource's name has {bytes} bytes; it has at most 64")]
     ResourceNameLength {
         /// How many it has.
         bytes: usize,
@@ -89,6 +89,18 @@ pub enum WireError {
     /// An event of a kind that is not set or not known.
     #[error("an event of no known kind; the server is newer than the version it agreed to")]
     EventKind,
+    /// A value block is too long, where nobody can be told under a number.
+    #[error("a value block has {bytes} bytes; it has at most 256")]
+    ValueLength {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// Options that no lockspace can have.
+    #[error("value blocks of {bytes} bytes; their length is a multiple of 8 from 8 to 256")]
+    LockspaceOptions {
+        /// How many.
+        bytes: u32,
+    },
     /// A number that stands for no value of its enumeration.
     #[error("{value} is not a {what}; set one that version 1 of the protocol has")]
     Enumeration {

@@ -2,9 +2,10 @@
 
 use dlm_core::deadlock::GlockReport;
 use dlm_core::{
-    LockId, LockspaceId, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName, SessionId, Status,
-    Token,
+    LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName,
+    SessionId, Status, StatusFlags, Token, ValueBlock,
 };
+use thiserror::Error;
 
 use crate::name::Name;
 use crate::version::VersionRange;
@@ -50,10 +51,18 @@ pub struct Operation {
 /// What an operation does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperationKind {
-    /// Opens, and where needed makes, a lockspace. Answered by [`Event::LockspaceOpened`].
+    /// Opens, and where needed makes, a lockspace. Answered by [`Event::LockspaceOpened`] or
+    /// [`Event::LockspaceRefused`].
     OpenLockspace {
         /// Its name.
         name: Name,
+        /// What it must be like; `None` takes it as it is.
+        options: Option<LockspaceOptions>,
+    },
+    /// Gives up a lockspace, with all locks of the session in it. Answered by [`Event::Purged`].
+    LeaveLockspace {
+        /// Which.
+        lockspace: LockspaceId,
     },
     /// Asks for a new lock.
     Request {
@@ -80,28 +89,79 @@ pub enum OperationKind {
         flags: RequestFlags,
         /// For which task.
         owner: Owner,
+        /// The value to store.
+        value: Option<ValueBlock>,
     },
     /// Gives a lock up.
     Unlock {
         /// Which lock.
         lock: LockId,
+        /// How.
+        flags: RequestFlags,
+        /// The value to store.
+        value: Option<ValueBlock>,
     },
     /// Ends a request or conversion that waits.
     Cancel {
         /// Which lock's.
         lock: LockId,
     },
+    /// A task of the session has ended; its locks go, or stay as orphans. Answered by
+    /// [`Event::Purged`].
+    OwnerEnded {
+        /// Which.
+        owner: Owner,
+    },
+    /// Orphans of the session go. Answered by [`Event::Purged`].
+    PurgeOrphans {
+        /// In which lockspace.
+        lockspace: LockspaceId,
+        /// Only those that this task left.
+        owner: Option<Owner>,
+    },
 }
 
 /// An operation that could not be read as one: it is answered with the refusal, and the stream goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefusedOperation {
-    /// Its number.
-    pub op: OpId,
-    /// The lock it names; 0 where it names none.
-    pub lock: LockId,
-    /// What is wrong with it.
-    pub refusal: Refusal,
+pub enum RefusedOperation {
+    /// One on a lock.
+    Lock {
+        /// Its number.
+        op: OpId,
+        /// The lock it names.
+        lock: LockId,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// One that opens a lockspace.
+    Lockspace {
+        /// Its number.
+        op: OpId,
+        /// What is wrong with it.
+        why: LockspaceRefusal,
+    },
+}
+
+/// Why a lockspace is not opened, and what its opener can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LockspaceRefusal {
+    /// It is not a name.
+    #[error("a lockspace's name has 1 to 64 bytes of text without control characters")]
+    Name,
+    /// No value block has this length.
+    #[error("the length of a value block is a multiple of 8 from 8 to 256")]
+    ValueLength,
+    /// It exists, and is not like that.
+    #[error(
+        "it exists with value blocks of {} bytes, and deadlocks in it are {}; open it with these options, or \
+         without any",
+        .0.value_length.bytes(),
+        if .0.breaks_deadlocks { "broken" } else { "not broken" }
+    )]
+    Options(LockspaceOptions),
+    /// The server has as many lockspaces as it may.
+    #[error("the server has as many lockspaces as it may; leave some, or try again later")]
+    TooMany,
 }
 
 /// What a server sends after its [`Welcome`].
@@ -114,7 +174,7 @@ pub struct ServerFrame {
 }
 
 /// One thing that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An operation ended.
     Done {
@@ -128,6 +188,10 @@ pub enum Event {
         mode: Option<Mode>,
         /// The grant's fencing token.
         token: Token,
+        /// What else there is to know.
+        flags: StatusFlags,
+        /// The resource's value, where the operation read it.
+        value: Option<ValueBlock>,
     },
     /// Somebody waits for a lock that this session holds.
     Blocking {
@@ -142,6 +206,29 @@ pub enum Event {
         op: OpId,
         /// What it is called from now on.
         lockspace: LockspaceId,
+        /// What it is like.
+        options: LockspaceOptions,
+    },
+    /// A lockspace is not opened.
+    LockspaceRefused {
+        /// The operation that was to open it.
+        op: OpId,
+        /// Why.
+        why: LockspaceRefusal,
+    },
+    /// A lock outlived its task.
+    Orphaned {
+        /// Which.
+        lock: LockId,
+        /// Whose it was.
+        owner: Owner,
+    },
+    /// An operation that takes many locks away has ended.
+    Purged {
+        /// Which operation.
+        op: OpId,
+        /// How many locks went.
+        locks: u32,
     },
 }
 

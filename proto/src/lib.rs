@@ -11,6 +11,7 @@ pub mod descriptor;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod listing;
 pub mod name;
 pub mod render;
 #[cfg(test)]
@@ -32,7 +33,8 @@ pub mod wire {
 pub use descriptor::FILE_DESCRIPTOR_SET;
 pub use error::WireError;
 pub use limits::{
-    DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
+    DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, LOCKS_PER_PAGE_MAX, OPERATIONS_PER_FRAME_MAX,
+    REPORT_ENTRIES_MAX,
 };
 pub use name::Name;
 pub use version::{PROTOCOL_VERSION, VersionRange};

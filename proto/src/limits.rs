@@ -1,5 +1,7 @@
 //! How much may travel at once, and where the server is found.
 
+use dlm_core::value::VALUE_BYTES_MAX;
+
 /// The port of the lock server. Not 21064, which is the kernel's DLM's own and may be in use on the
 /// very machines where this is tried.
 pub const DEFAULT_PORT: u16 = 7170;
@@ -15,7 +17,7 @@ pub const FRAME_BYTES_MAX: usize = 4 << 20;
 /// The most operations, and the most events, in one frame. A frame of 256 already costs almost
 /// nothing per operation; the limit is far above it and keeps the time that one frame takes the
 /// lock table in the order of a millisecond.
-pub const OPERATIONS_PER_FRAME_MAX: usize = 4096;
+pub const OPERATIONS_PER_FRAME_MAX: usize = 2048;
 
 /// The most tasks, glocks and holders, counted together, in one report of a node.
 pub const REPORT_ENTRIES_MAX: usize = 32_768;
@@ -26,9 +28,13 @@ pub const GRAPH_REPLY_BYTES_MAX: usize = 64 << 20;
 /// The most bytes in the name of a client, a task or a lockspace (fs/dlm's `DLM_LOCKSPACE_LEN`).
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// More than an encoded operation or event can take: a resource's name, five numbers of up to ten
-/// bytes, and their tags.
-const OPERATION_BYTES_MAX: usize = 160;
+/// The most locks in one page of a listing: some hundred kilobytes, so that a million locks are listed
+/// without either side holding the text of all of them.
+pub const LOCKS_PER_PAGE_MAX: usize = 2048;
+
+/// More than an encoded operation or event can take: a value block, five numbers of up to ten bytes, and
+/// their tags. What carries a resource's name carries no value.
+const OPERATION_BYTES_MAX: usize = VALUE_BYTES_MAX + 80;
 
 /// More than a task, a glock without its holders, or a holder can take in a report.
 const REPORT_ENTRY_BYTES_MAX: usize = 100;
@@ -37,6 +43,11 @@ const _: () = assert!(
     OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX + REPORT_ENTRIES_MAX * REPORT_ENTRY_BYTES_MAX
         <= FRAME_BYTES_MAX,
     "the fullest frame of each kind, and both in one, must fit"
+);
+
+// A resource without its locks stands in a page too, with its name, its lockspace's and its value.
+const _: () = assert!(
+    LOCKS_PER_PAGE_MAX * (200 + 2 * NAME_BYTES_MAX + 64 + VALUE_BYTES_MAX) <= FRAME_BYTES_MAX
 );
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 mod client_frame;
 mod graph;
+mod listing;
 mod server_frame;
 pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
 pub use graph::{GraphParts, Names, graph_reply};
+pub use listing::{LocksPages, lockspaces};
 pub use server_frame::{server_frame, welcome};

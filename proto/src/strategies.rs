@@ -2,7 +2,8 @@
 
 use dlm_core::deadlock::{GlockReport, HolderReport, Role};
 use dlm_core::{
-    LockId, LockspaceId, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName, Status, Token,
+    LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName,
+    Status, StatusFlags, Token, ValueBlock, ValueLength,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -10,7 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::frame::{
-    ClientFrame, Event, HoldersReport, Operation, OperationKind, QueryId, ServerFrame,
+    ClientFrame, Event, HoldersReport, LockspaceRefusal, Operation, OperationKind, QueryId,
+    ServerFrame,
 };
 use crate::name::Name;
 
@@ -23,18 +25,45 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn resource_name() -> impl Strategy<Value = ResourceName> {
-    vec(any::<u8>(), 1..=64).prop_map(|bytes| ResourceName::new(&bytes).unwrap())
+    vec(any::<u8>(), 0..=64).prop_map(|bytes| ResourceName::new(&bytes).unwrap())
 }
 
 fn flags() -> impl Strategy<Value = RequestFlags> {
     any::<u32>().prop_map(RequestFlags::from_bits_retain)
 }
 
+fn value() -> impl Strategy<Value = Option<ValueBlock>> {
+    option::of(vec(any::<u8>(), 0..=256).prop_map(|bytes| ValueBlock::new(&bytes).unwrap()))
+}
+
+fn options() -> impl Strategy<Value = LockspaceOptions> {
+    (1usize..=32, any::<bool>()).prop_map(|(words, breaks_deadlocks)| LockspaceOptions {
+        value_length: ValueLength::new(8 * words).unwrap(),
+        breaks_deadlocks,
+    })
+}
+
 fn kind() -> impl Strategy<Value = OperationKind> {
+    prop_oneof![on_a_lock(), on_many()]
+}
+
+fn on_many() -> impl Strategy<Value = OperationKind> {
+    let owner = || any::<u64>().prop_map(Owner);
+    let lockspace = || any::<u32>().prop_map(LockspaceId);
+    prop_oneof![
+        (name(), option::of(options()))
+            .prop_map(|(name, options)| OperationKind::OpenLockspace { name, options }),
+        lockspace().prop_map(|lockspace| OperationKind::LeaveLockspace { lockspace }),
+        owner().prop_map(|owner| OperationKind::OwnerEnded { owner }),
+        (lockspace(), option::of(owner()))
+            .prop_map(|(lockspace, owner)| OperationKind::PurgeOrphans { lockspace, owner }),
+    ]
+}
+
+fn on_a_lock() -> impl Strategy<Value = OperationKind> {
     let lock = || any::<u64>().prop_map(LockId);
     let owner = || any::<u64>().prop_map(Owner);
     prop_oneof![
-        name().prop_map(|name| OperationKind::OpenLockspace { name }),
         (
             any::<u32>(),
             lock(),
@@ -53,15 +82,22 @@ fn kind() -> impl Strategy<Value = OperationKind> {
                     owner,
                 }
             }),
-        (lock(), mode(), flags(), owner()).prop_map(|(lock, mode, flags, owner)| {
-            OperationKind::Convert {
-                lock,
-                mode,
-                flags,
-                owner,
+        (lock(), mode(), flags(), owner(), value()).prop_map(
+            |(lock, mode, flags, owner, value)| {
+                OperationKind::Convert {
+                    lock,
+                    mode,
+                    flags,
+                    owner,
+                    value,
+                }
             }
+        ),
+        (lock(), flags(), value()).prop_map(|(lock, flags, value)| OperationKind::Unlock {
+            lock,
+            flags,
+            value
         }),
-        lock().prop_map(|lock| OperationKind::Unlock { lock }),
         lock().prop_map(|lock| OperationKind::Cancel { lock }),
     ]
 }
@@ -118,6 +154,7 @@ fn event() -> impl Strategy<Value = Event> {
         Status::Granted,
         Status::TryFailed,
         Status::CancelDone,
+        Status::Adopted,
         Status::Refused(Refusal::Busy),
         Status::Refused(Refusal::NoSuchSession),
     ];
@@ -125,22 +162,50 @@ fn event() -> impl Strategy<Value = Event> {
         (
             any::<(u64, u64, u64)>(),
             select(statuses.to_vec()),
-            option::of(mode())
+            option::of(mode()),
+            (0u8..8, value()),
         )
-            .prop_map(|((op, lock, token), status, mode)| Event::Done {
-                op: OpId(op),
-                lock: LockId(lock),
-                status,
-                mode,
-                token: Token(token),
-            }),
+            .prop_map(
+                |((op, lock, token), status, mode, (flags, value))| Event::Done {
+                    op: OpId(op),
+                    lock: LockId(lock),
+                    status,
+                    mode,
+                    token: Token(token),
+                    flags: StatusFlags::from_bits_truncate(flags),
+                    value,
+                }
+            ),
         (any::<u64>(), mode()).prop_map(|(lock, mode)| Event::Blocking {
             lock: LockId(lock),
             mode,
         }),
-        any::<(u64, u32)>().prop_map(|(op, lockspace)| Event::LockspaceOpened {
+        (any::<(u64, u32)>(), options()).prop_map(|((op, lockspace), options)| {
+            Event::LockspaceOpened {
+                op: OpId(op),
+                lockspace: LockspaceId(lockspace),
+                options,
+            }
+        }),
+        (any::<u64>(), options(), 0usize..4).prop_map(|(op, options, which)| {
+            let whys = [
+                LockspaceRefusal::Name,
+                LockspaceRefusal::ValueLength,
+                LockspaceRefusal::Options(options),
+                LockspaceRefusal::TooMany,
+            ];
+            Event::LockspaceRefused {
+                op: OpId(op),
+                why: whys[which],
+            }
+        }),
+        any::<(u64, u64)>().prop_map(|(lock, owner)| Event::Orphaned {
+            lock: LockId(lock),
+            owner: Owner(owner),
+        }),
+        any::<(u64, u32)>().prop_map(|(op, locks)| Event::Purged {
             op: OpId(op),
-            lockspace: LockspaceId(lockspace),
+            locks
         }),
     ]
 }

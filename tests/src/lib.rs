@@ -4,4 +4,5 @@
 pub mod cluster;
 pub mod deadline;
 pub mod machine;
+pub mod oracle;
 pub mod ring;

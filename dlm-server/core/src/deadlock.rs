@@ -8,21 +8,28 @@
 //! (`deadlock/cycles.rs`). The views of different nodes are of slightly different moments, so that a
 //! cycle in one graph may never have been one. A real deadlock is stable and a phantom is not:
 //! [`confirm`] keeps what was there, edge for edge, in two graphs.
+//!
+//! The lock manager shows deadlocks always. Where a lockspace asks for it
+//! ([`LockspaceOptions::breaks_deadlocks`](crate::LockspaceOptions)), whoever runs it takes [`victim`] of
+//! a confirmed cycle and ends its wait with [`Input::EndWait`](crate::Input::EndWait).
 
 mod cycles;
 mod edges;
 mod ends;
 #[cfg(test)]
 mod tests;
+mod victim;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::flags::RequestFlags;
 use crate::ids::{LockId, LockspaceId, Owner, ResourceName, SessionId, Tick};
 use crate::mode::Mode;
 
 pub use edges::QUEUED_EDGES_PER_WAIT_MAX;
+pub use victim::{Victim, victim};
 
 /// Where a lock stands on its resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +62,8 @@ pub struct LockView {
     /// A number that changes whenever the lock starts to wait or is granted: two views of the same
     /// wait, or of the same grant, have the same one.
     pub serial: u64,
+    /// With which flags it was asked for.
+    pub flags: RequestFlags,
 }
 
 /// One resource as the lock table has it: its locks in the order granted, converting, waiting, each

@@ -52,7 +52,7 @@ pub struct Token(pub u64);
 /// The most bytes in a resource's name (fs/dlm's `DLM_RESNAME_MAXLEN`).
 pub const RESOURCE_NAME_BYTES_MAX: usize = 64;
 
-/// A resource's name: 1 to 64 bytes of anything.
+/// A resource's name: up to 64 bytes of anything. As in fs/dlm, no bytes are a name too.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceName {
     len: u8,
@@ -63,9 +63,9 @@ impl ResourceName {
     /// Takes over `bytes` as a name.
     ///
     /// # Errors
-    /// [`Refusal::NameLength`] where there are none or more than [`RESOURCE_NAME_BYTES_MAX`].
+    /// [`Refusal::NameLength`] where there are more than [`RESOURCE_NAME_BYTES_MAX`].
     pub fn new(bytes: &[u8]) -> Result<Self, Refusal> {
-        if bytes.is_empty() || bytes.len() > RESOURCE_NAME_BYTES_MAX {
+        if bytes.len() > RESOURCE_NAME_BYTES_MAX {
             return Err(Refusal::NameLength);
         }
         let mut name = Self {
@@ -110,8 +110,8 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn a_name_has_1_to_64_bytes_of_anything() {
-        assert_eq!(ResourceName::new(b""), Err(Refusal::NameLength));
+    fn a_name_has_up_to_64_bytes_of_anything() {
+        assert_eq!(ResourceName::new(b"").unwrap().as_bytes(), b"");
         assert_eq!(ResourceName::new(&[b'x'; 65]), Err(Refusal::NameLength));
         let name = ResourceName::new(&[0, b'a', b'\\', 0xff]).unwrap();
         assert_eq!(name.as_bytes(), &[0, b'a', b'\\', 0xff]);

@@ -3,9 +3,10 @@
 //! | name | statement | who relies on it |
 //! |---|---|---|
 //! | compatible-grants | the modes that two locks of a resource hold are compatible | everybody: it is what a lock is |
-//! | no-lost-waiter | the lock that would be granted next cannot be granted | clients, which ask once and wait |
-//! | blockers-called | a granted lock in the way of a queued one was told so since its grant | glocks, which give nothing up unasked |
-//! | no-conversion-deadlock | no converting lock is kept from its mode by one behind it in that queue | clients, which would wait for ever |
+//! | no-lost-waiter | the lock that would be granted next cannot be granted, unless it came to stand there with `HEADQUE`, or was demoted and has an alternative | clients, which ask once and wait |
+//! | blockers-called | a granted lock in the way of a queued one was told so since its grant, unless it was granted with `NOORDER` or a conversion that may deadlock waits | glocks, which give nothing up unasked |
+//! | no-conversion-deadlock | no converting lock is kept from its mode by one behind it in that queue, unless one came out of turn or chose to wait | clients, which would wait for ever |
+//! | value-in-shape | a value has its lockspace's length; a value is kept for a lock only while it converts | whoever copies it into a buffer |
 //! | queues-in-shape | a lock stands in the queue it names, once, with the modes that belong there | all code of `resource/` |
 //! | tokens-grow | no lock has a token above its resource's, no resource above the table's; locks held in PR, or in CW, share one | storage that checks tokens |
 //! | counts-agree | every count is the number of what it counts; no resource is empty | the grant rule, which looks at counts only |
@@ -27,6 +28,7 @@ use core::fmt;
 
 pub(crate) use resource::check_resource;
 
+use crate::deadlock::Queue;
 use crate::table::LockTable;
 use resource::broken;
 
@@ -60,6 +62,7 @@ pub fn check(table: &LockTable) -> Checked {
     }
     table_counts_agree(table)?;
     session_owns_its_locks(table)?;
+    values_are_kept_for_conversions(table)?;
     within_limits(table)
 }
 
@@ -73,19 +76,22 @@ fn table_counts_agree(table: &LockTable) -> Checked {
                 "it has no lock and should be gone",
             );
         }
-        let name = (resource.lockspace, resource.name.clone());
-        if table.names.get(&name) != Some(&place) {
+        let name = resource.name.to_name();
+        let found = table
+            .index
+            .resource(&table.resources, resource.lockspace, &name);
+        if found != Some(place) {
             return broken("counts-agree", resource, "it is not found under its name");
         }
         locks += table.keys_of(place).count();
         waiting += resource.queue_length();
     }
-    let counted = (locks, waiting, table.resources.len());
-    let kept = (table.locks.len(), table.counters.waiting, table.names.len());
+    let counted = (locks, waiting, (locks, table.resources.len()));
+    let kept = (table.locks.len(), table.counters.waiting, table.index.len());
     if counted == kept {
         return Ok(());
     }
-    let detail = format!("locks, waiting, resources: counted {counted:?}, kept {kept:?}");
+    let detail = format!("locks, waiting, index: counted {counted:?}, kept {kept:?}");
     Err(Violation {
         property: "counts-agree",
         detail,
@@ -93,29 +99,48 @@ fn table_counts_agree(table: &LockTable) -> Checked {
 }
 
 fn session_owns_its_locks(table: &LockTable) -> Checked {
+    let property = "session-owns-its-locks";
     let mut owned = 0;
     for (&session, entry) in &table.sessions {
-        owned += entry.locks.len();
-        for (&id, &key) in &entry.locks {
-            let lock = table.locks.get(key);
-            let is_it = lock.is_some_and(|lock| lock.session == session && lock.id == id);
-            if !is_it {
-                let detail = format!("{session:?} {id:?} leads to {lock:?}");
-                return Err(Violation {
-                    property: "session-owns-its-locks",
-                    detail,
-                });
+        // One more than it should have is enough to see a ring.
+        let keys = table.locks_of(entry).take(entry.locks + 1);
+        let mut counted = 0;
+        for key in keys {
+            let lock = &table.locks[key];
+            let found = table.index.lock(&table.locks, (session, lock.id));
+            if lock.session != session || found != Some(key) {
+                let detail = format!("{session:?} has {lock:?}, and finds {found:?}");
+                return Err(Violation { property, detail });
             }
+            counted += 1;
         }
+        if counted != entry.locks {
+            let detail = format!("{session:?} has {} locks, and not {counted}", entry.locks);
+            return Err(Violation { property, detail });
+        }
+        owned += counted;
     }
     if owned == table.locks.len() {
         return Ok(());
     }
     let detail = format!("{} locks, of which sessions own {owned}", table.locks.len());
-    Err(Violation {
-        property: "session-owns-its-locks",
-        detail,
-    })
+    Err(Violation { property, detail })
+}
+
+fn values_are_kept_for_conversions(table: &LockTable) -> Checked {
+    let converts = |key| {
+        table
+            .locks
+            .get(key)
+            .is_some_and(|lock| lock.queue == Queue::Converting)
+    };
+    match table.unstored.keys().find(|&&key| !converts(key)) {
+        None => Ok(()),
+        Some(key) => Err(Violation {
+            property: "value-in-shape",
+            detail: format!("a value is kept for {key:?}, which does not convert"),
+        }),
+    }
 }
 
 fn within_limits(table: &LockTable) -> Checked {
@@ -125,11 +150,7 @@ fn within_limits(table: &LockTable) -> Checked {
         .iter()
         .map(|(_, resource)| resource.queue_length())
         .max();
-    let largest = table
-        .sessions
-        .values()
-        .map(|session| session.locks.len())
-        .max();
+    let largest = table.sessions.values().map(|session| session.locks).max();
     let counts = [
         ("resources", table.resources.len(), limits.resources_max),
         (

@@ -9,18 +9,19 @@
 //!
 //! 1. [`mode`]: the six modes. The tables are the specification.
 //! 2. `resource/`: one resource: its three queues, the grant rule, the conversion deadlock, blocking
-//!    callbacks. The behaviour is that of Linux' fs/dlm; `tests/recorded.rs` replays recordings of it.
+//!    callbacks, the value block. The behaviour is that of Linux' fs/dlm, to the letter where it can be
+//!    seen: recordings of it are replayed against this table.
 //! 3. [`table`]: all resources and sessions; [`message`]: what it is told, and in which order it answers.
 //! 4. [`limits`] and [`invariants`]: what is refused, and what is always true.
-//! 5. [`deadlock`]: the wait-for graph over locks and over the tasks that nodes report behind them. The
-//!    lock manager does not act on it; it shows it.
+//! 5. [`deadlock`]: the wait-for graph over locks and over the tasks that nodes report behind them, and
+//!    whose wait has to end to break a deadlock.
 //!
 //! ```
 //! use dlm_core::{Input, Limits, LockId, LockTable, LockspaceId, Mode, OpId, Output, Owner};
 //! use dlm_core::{RequestFlags, ResourceName, SessionId, Status, Tick};
 //!
 //! let (session, lockspace) = (SessionId(1), LockspaceId(1));
-//! let mut table = LockTable::new(Limits::DEFAULT);
+//! let mut table = LockTable::new(Limits::DEFAULT, 1);
 //! let mut out = Vec::new();
 //! table.step(Tick(0), Input::SessionStarted { session }, &mut out);
 //! table.step(Tick(0), Input::OpenLockspace { session, lockspace }, &mut out);
@@ -45,7 +46,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod deadlock;
+pub mod detail;
 pub mod flags;
+mod hash;
 pub mod ids;
 pub mod invariants;
 pub mod limits;
@@ -55,13 +58,15 @@ mod resource;
 mod slab;
 pub mod status;
 pub mod table;
+pub mod value;
 mod view;
 
-pub use flags::RequestFlags;
+pub use flags::{RequestFlags, StatusFlags};
 pub use ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick, Token};
 pub use limits::Limits;
-pub use message::{Input, Output};
+pub use message::{Input, LockspaceOptions, Output};
 pub use mode::Mode;
 pub use status::{Refusal, Status};
 pub use table::LockTable;
+pub use value::{ValueBlock, ValueLength};
 pub use view::SessionCounts;

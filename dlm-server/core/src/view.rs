@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::iter;
 
 use crate::deadlock::{LockView, Queue, ResourceView};
-use crate::ids::{LockspaceId, SessionId};
-use crate::resource::{LockKey, ResourceKey};
+use crate::ids::{LockId, LockspaceId, SessionId};
+use crate::resource::{LockKey, Marks, ResourceKey};
 use crate::table::LockTable;
 
 /// How many locks a session has.
@@ -22,8 +22,11 @@ impl LockTable {
     #[must_use]
     pub fn view(&self, lockspace: Option<LockspaceId>) -> Vec<ResourceView> {
         let wanted = |id: LockspaceId| lockspace.is_none_or(|only| only == id);
-        let places = self.names.iter().filter(|((id, _), _)| wanted(*id));
-        places.map(|(_, &place)| self.view_of(place)).collect()
+        let places = self.resources.iter();
+        let places = places.filter(|(_, resource)| wanted(resource.lockspace));
+        let mut views: Vec<ResourceView> = places.map(|(place, _)| self.view_of(place)).collect();
+        views.sort_unstable_by(|a, b| (a.lockspace, &a.name).cmp(&(b.lockspace, &b.name)));
+        views
     }
 
     /// How many resources there are.
@@ -44,14 +47,28 @@ impl LockTable {
         self.counters.waiting
     }
 
+    /// Whether the lockspace wants deadlocks to be broken.
+    #[must_use]
+    pub fn breaks_deadlocks(&self, lockspace: LockspaceId) -> bool {
+        let options = self.lockspaces.get(&lockspace);
+        options.is_some_and(|options| options.breaks_deadlocks)
+    }
+
+    /// Whether the session has a lock of that number, and if so, whether it is an orphan.
+    #[must_use]
+    pub fn is_orphan(&self, session: SessionId, lock: LockId) -> Option<bool> {
+        let key = self.find(session, lock).ok()?;
+        Some(self.locks[key].marks.contains(Marks::ORPHAN))
+    }
+
     /// A session's counts; `None` where it is not known. Walks the session's locks.
     #[must_use]
     pub fn session_counts(&self, session: SessionId) -> Option<SessionCounts> {
         let session = self.sessions.get(&session)?;
-        let waits = |key: &&LockKey| self.locks[**key].queue != Queue::Granted;
+        let waits = |key: &LockKey| self.locks[*key].queue != Queue::Granted;
         Some(SessionCounts {
-            locks: session.locks.len(),
-            waiting: session.locks.values().filter(waits).count(),
+            locks: session.locks,
+            waiting: self.locks_of(session).filter(waits).count(),
         })
     }
 
@@ -60,8 +77,8 @@ impl LockTable {
         let resource = &self.resources[place];
         iter::empty()
             .chain(resource.granted.iter(&self.locks))
-            .chain(resource.converting.iter(&self.locks))
-            .chain(resource.waiting.iter(&self.locks))
+            .chain(resource.converting().list.iter(&self.locks))
+            .chain(resource.waiting().list.iter(&self.locks))
     }
 
     fn view_of(&self, place: ResourceKey) -> ResourceView {
@@ -77,11 +94,12 @@ impl LockTable {
                 requested: lock.requested,
                 since: lock.since,
                 serial: lock.serial,
+                flags: lock.flags,
             }
         });
         ResourceView {
             lockspace: resource.lockspace,
-            name: resource.name.clone(),
+            name: resource.name.to_name(),
             locks: locks.collect(),
         }
     }

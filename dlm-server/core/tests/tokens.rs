@@ -14,7 +14,7 @@ struct Locks {
 impl Locks {
     fn new() -> Self {
         let mut locks = Self {
-            table: LockTable::new(Limits::DEFAULT),
+            table: LockTable::new(Limits::DEFAULT, 1),
             ops: 0,
         };
         locks.step(Input::SessionStarted { session: SESSION });
@@ -58,6 +58,7 @@ impl Locks {
             mode,
             flags,
             owner,
+            value: None,
         }))
     }
 
@@ -67,6 +68,8 @@ impl Locks {
             session: SESSION,
             op,
             lock,
+            flags: RequestFlags::empty(),
+            value: None,
         });
     }
 }

@@ -1,83 +1,53 @@
-//! The inspect service: the lock graph, looked at twice, and some numbers.
+//! The inspect service: the lock graph, lists of locks and lockspaces, and some numbers.
 
-use dlm_core::deadlock::{self, Graph};
-use glockwork_proto::render::{GraphParts, graph_reply};
+use glockwork_proto::render::{GraphParts, LocksPages, graph_reply, lockspaces};
 use glockwork_proto::wire;
 use prost::Message;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio_stream::Iter;
 use tonic::{Request, Response, Status};
 
 use crate::error::LookError;
-use crate::limits::{GRAPH_BYTES_MAX, REPORT_WAIT_MAX, SECOND_LOOK_AFTER};
-use crate::shard::{Command, Seen};
+use crate::limits::GRAPH_BYTES_MAX;
+use crate::search::Search;
+use crate::shard::Command;
 
 /// `glockwork.v1.Inspect`.
 #[derive(Debug)]
 pub(crate) struct InspectService {
-    shard: mpsc::Sender<Command>,
+    search: Search,
 }
 
 impl InspectService {
     pub(crate) const fn new(shard: mpsc::Sender<Command>) -> Self {
-        Self { shard }
-    }
-
-    /// Asks the shard, and waits for its answer.
-    async fn ask<T>(
-        &self,
-        question: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, LookError> {
-        let (sender, answer) = oneshot::channel();
-        let sent = self.shard.send(question(sender)).await;
-        sent.map_err(|_| LookError::Stopping)?;
-        answer.await.map_err(|_| LookError::Stopping)
-    }
-
-    /// Looks once: asks all sessions for their local holders, and takes what has come in when all have
-    /// answered or the time is over.
-    async fn look(&self, lockspace: Option<&String>) -> Result<Seen, LookError> {
-        let started = self.ask(|started| Command::StartLook { started }).await?;
-        let (query, complete) = started?;
-        // Late or not, the shard knows which of them are missing.
-        let _ = timeout(REPORT_WAIT_MAX, complete.notified()).await;
-        let lockspace = lockspace.cloned();
-        self.ask(|finished| Command::FinishLook {
-            query,
-            lockspace,
-            finished,
-        })
-        .await?
-    }
-
-    /// The graph, with those cycles that were there twice. The reports of different nodes are of
-    /// different moments, so that one look alone could show a cycle that never was.
-    async fn confirmed(&self, lockspace: Option<&String>) -> Result<(Seen, Graph), LookError> {
-        let seen = self.look(lockspace).await?;
-        let first = graph_of(&seen);
-        if first.cycles.is_empty() {
-            return Ok((seen, first));
+        Self {
+            search: Search::new(shard),
         }
-        sleep(SECOND_LOOK_AFTER).await;
-        let seen = self.look(lockspace).await?;
-        let second = graph_of(&seen);
-        Ok((seen, deadlock::confirm(&first, &second)))
     }
 }
 
-fn graph_of(seen: &Seen) -> Graph {
-    deadlock::build_at(seen.now, &seen.resources, &seen.collected.reports)
+/// The pages of a listing, each made when the transport wants it.
+#[derive(Debug)]
+pub(crate) struct Pages(LocksPages);
+
+impl Iterator for Pages {
+    type Item = Result<wire::LocksPage, Status>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(Ok)
+    }
 }
 
 #[tonic::async_trait]
 impl wire::inspect_server::Inspect for InspectService {
+    type LocksStream = Iter<Pages>;
+
     async fn graph(
         &self,
         request: Request<wire::GraphRequest>,
     ) -> Result<Response<wire::GraphReply>, Status> {
-        let lockspace = request.into_inner().lockspace;
-        let only = (!lockspace.is_empty()).then_some(&lockspace);
-        let (seen, graph) = self.confirmed(only).await?;
+        let only = named(request.into_inner().lockspace);
+        let (seen, graph) = self.search.confirmed(only.as_ref()).await?;
         let reply = graph_reply(GraphParts {
             resources: &seen.resources,
             reports: &seen.collected.reports,
@@ -97,7 +67,32 @@ impl wire::inspect_server::Inspect for InspectService {
         &self,
         _: Request<wire::StatusRequest>,
     ) -> Result<Response<wire::StatusReply>, Status> {
-        let status = self.ask(|answer| Command::Status { answer }).await?;
+        let status = self.search.ask(|answer| Command::Status { answer }).await?;
         Ok(Response::new(status))
     }
+
+    async fn locks(
+        &self,
+        request: Request<wire::LocksRequest>,
+    ) -> Result<Response<Self::LocksStream>, Status> {
+        let lockspace = named(request.into_inner().lockspace);
+        let question = |answer| Command::Locks { lockspace, answer };
+        let listed = self.search.ask(question).await??;
+        let pages = LocksPages::new(listed.resources, listed.names, listed.now);
+        Ok(Response::new(tokio_stream::iter(Pages(pages))))
+    }
+
+    async fn lockspaces(
+        &self,
+        _: Request<wire::LockspacesRequest>,
+    ) -> Result<Response<wire::LockspacesReply>, Status> {
+        let question = |answer| Command::Lockspaces { answer };
+        let listed = self.search.ask(question).await?;
+        Ok(Response::new(lockspaces(listed)))
+    }
+}
+
+/// An empty name stands for all.
+fn named(lockspace: String) -> Option<String> {
+    (!lockspace.is_empty()).then_some(lockspace)
 }

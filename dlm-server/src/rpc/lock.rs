@@ -3,16 +3,17 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use dlm_core::Owner;
 use dlm_core::SessionId;
 use glockwork_proto::{convert, wire};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use crate::error::SessionError;
+use crate::error::{LookError, SessionError};
 use crate::limits::HELLO_WAIT_MAX;
 use crate::outbox::{End, Outbox, OutboxStream};
-use crate::shard::Command;
+use crate::shard::{Command, Orphans};
 
 /// `glockwork.v1.Lock`.
 #[derive(Debug)]
@@ -43,6 +44,23 @@ impl wire::lock_server::Lock for LockService {
         // The response's headers go out before the hello came in: a client may wait for them first.
         tokio::spawn(reader.run());
         Ok(Response::new(stream))
+    }
+
+    async fn purge(
+        &self,
+        request: Request<wire::PurgeRequest>,
+    ) -> Result<Response<wire::PurgeReply>, Status> {
+        let request = request.into_inner();
+        let (answer, purged) = oneshot::channel();
+        let orphans = Orphans {
+            lockspace: request.lockspace,
+            session: SessionId(request.session),
+            owner: request.owner.map(Owner),
+        };
+        let sent = self.shard.send(Command::Purge { orphans, answer }).await;
+        sent.map_err(|_| LookError::Stopping)?;
+        let locks = purged.await.map_err(|_| LookError::Stopping)??;
+        Ok(Response::new(wire::PurgeReply { locks }))
     }
 }
 

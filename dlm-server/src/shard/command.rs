@@ -1,11 +1,14 @@
 //! What the shard is asked to do, and what it answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dlm_core::deadlock::ResourceView;
-use dlm_core::{SessionId, Tick};
+use dlm_core::deadlock::{ResourceView, Victim};
+use dlm_core::detail::ResourceDetail;
+use dlm_core::{LockspaceId, Owner, SessionId, Tick};
 use glockwork_proto::convert::ParsedClientFrame;
 use glockwork_proto::frame::{Hello, QueryId};
+use glockwork_proto::listing::LockspaceListing;
 use glockwork_proto::render::Names;
 use glockwork_proto::wire;
 use tokio::sync::{Notify, oneshot};
@@ -40,12 +43,52 @@ pub(crate) enum Command {
         lockspace: Option<String>,
         finished: oneshot::Sender<Result<Seen, LookError>>,
     },
+    /// Somebody wants a list of the locks.
+    Locks {
+        lockspace: Option<String>,
+        answer: oneshot::Sender<Result<Listed, LookError>>,
+    },
+    /// Somebody wants a list of the lockspaces.
+    Lockspaces {
+        answer: oneshot::Sender<Vec<LockspaceListing>>,
+    },
+    /// Somebody looks after the cluster and takes orphans away.
+    Purge {
+        orphans: Orphans,
+        answer: oneshot::Sender<Result<u32, LookError>>,
+    },
+    /// Whether somebody has waited so long in a lockspace that wants deadlocks broken.
+    LongWait {
+        us: u64,
+        answer: oneshot::Sender<bool>,
+    },
+    /// These waits are to end, if they still stand: they are part of deadlocks.
+    EndWaits { victims: Vec<Victim> },
     /// Somebody wants numbers.
     Status {
         answer: oneshot::Sender<wire::StatusReply>,
     },
     /// The server stops.
     Stop,
+}
+
+/// Whose orphans.
+#[derive(Debug)]
+pub(crate) struct Orphans {
+    pub(crate) lockspace: String,
+    pub(crate) session: SessionId,
+    pub(crate) owner: Option<Owner>,
+}
+
+/// A list of locks.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// They.
+    pub(crate) resources: Vec<ResourceDetail>,
+    /// What they are called.
+    pub(crate) names: Names,
+    /// When.
+    pub(crate) now: Tick,
 }
 
 /// What a look at the locks saw.
@@ -55,6 +98,8 @@ pub(crate) struct Seen {
     pub(crate) resources: Vec<ResourceView>,
     /// The tasks behind them.
     pub(crate) collected: Collected,
+    /// The lockspaces that want deadlocks broken.
+    pub(crate) breaking: BTreeSet<LockspaceId>,
     /// What they are called.
     pub(crate) names: Names,
     /// When.

@@ -1,13 +1,18 @@
 //! Looking at the shard.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use dlm_core::deadlock::Victim;
+use dlm_core::{Input, LockspaceId, OpId, Output, Tick};
 use glockwork_proto::frame::QueryId;
+use glockwork_proto::listing::LockspaceListing;
 use glockwork_proto::render::Names;
 use glockwork_proto::{Name, wire};
 use tokio::sync::Notify;
+use tracing::info;
 
-use super::{Seen, Shard};
+use super::{Listed, Orphans, Seen, Shard};
 use crate::error::LookError;
 
 impl Shard {
@@ -26,15 +31,7 @@ impl Shard {
         lockspace: Option<String>,
     ) -> Result<Seen, LookError> {
         let mut collected = self.looks.finish(query);
-        let only = match lockspace {
-            None => None,
-            Some(name) => {
-                let id = Name::new(&name[..])
-                    .ok()
-                    .and_then(|it| self.lockspaces.id(&it));
-                Some(id.ok_or(LookError::NoSuchLockspace(name))?)
-            }
-        };
+        let only = lockspace.map(|name| self.lockspace(name)).transpose()?;
         if let Some(only) = only {
             for report in &mut collected.reports {
                 report.glocks.retain(|glock| glock.lockspace == only);
@@ -43,9 +40,113 @@ impl Shard {
         Ok(Seen {
             resources: self.table.view(only),
             collected,
+            breaking: self.breaking(),
             names: self.names(),
             now: self.now,
         })
+    }
+
+    pub(super) fn locks(&self, lockspace: Option<String>) -> Result<Listed, LookError> {
+        let only = lockspace.map(|name| self.lockspace(name)).transpose()?;
+        Ok(Listed {
+            resources: self.table.detail(only),
+            names: self.names(),
+            now: self.now,
+        })
+    }
+
+    pub(super) fn list_lockspaces(&self) -> Vec<LockspaceListing> {
+        let mut counts = self.table.lockspace_counts();
+        let mut list = |id: LockspaceId, name: &Name, options| {
+            let counts = counts.remove(&id).unwrap_or_default();
+            let sessions = self.sessions.iter();
+            let sessions = sessions.filter(|(_, session)| session.lockspaces.contains(&id));
+            LockspaceListing {
+                name: name.to_string(),
+                id,
+                options,
+                sessions: sessions
+                    .map(|(&id, session)| (id, session.name.to_string()))
+                    .collect(),
+                resources: counts.resources as u64,
+                locks: counts.locks as u64,
+                waiting: counts.waiting as u64,
+                orphans: counts.orphans as u64,
+            }
+        };
+        let all = self.lockspaces.all();
+        all.map(|(id, name, options)| list(id, name, options))
+            .collect()
+    }
+
+    /// Takes a session's orphans away on behalf of somebody else: the session does not get the answer.
+    pub(super) fn purge(&mut self, orphans: Orphans) -> Result<u32, LookError> {
+        let Orphans {
+            lockspace,
+            session,
+            owner,
+        } = orphans;
+        let lockspace = self.lockspace(lockspace)?;
+        if !self.sessions.contains_key(&session) {
+            return Err(LookError::NoSuchSession(session.0));
+        }
+        let input = Input::PurgeOrphans {
+            session,
+            op: OpId(0),
+            lockspace,
+            owner,
+        };
+        let before = self.outputs.len();
+        self.table.step(self.now, input, &mut self.outputs);
+        let mut purged = 0;
+        // What stands before it was asked for by the session itself.
+        for output in self.outputs.split_off(before) {
+            match output {
+                Output::Purged { locks, .. } => purged = locks,
+                other => self.outputs.push(other),
+            }
+        }
+        Ok(purged)
+    }
+
+    /// Whether somebody has waited so long in a lockspace that wants deadlocks broken.
+    pub(super) fn somebody_waits(&self, us: u64) -> bool {
+        let breaking = self.breaking();
+        if breaking.is_empty() {
+            return false;
+        }
+        let since = self.table.oldest_wait(|it| breaking.contains(&it));
+        since.is_some_and(|since: Tick| self.now.since(since) >= us)
+    }
+
+    /// The lockspaces that want deadlocks broken.
+    fn breaking(&self) -> BTreeSet<LockspaceId> {
+        let all = self.lockspaces.all();
+        let breaking = all.filter(|(_, _, options)| options.breaks_deadlocks);
+        breaking.map(|(id, _, _)| id).collect()
+    }
+
+    pub(super) fn end_waits(&mut self, victims: Vec<Victim>) {
+        for victim in victims {
+            let Victim {
+                session,
+                lock,
+                serial,
+            } = victim;
+            info!(session = session.0, lock = lock.0, "a deadlock's victim");
+            self.input(Input::EndWait {
+                session,
+                lock,
+                serial,
+            });
+        }
+    }
+
+    fn lockspace(&self, name: String) -> Result<LockspaceId, LookError> {
+        let id = Name::new(&name[..])
+            .ok()
+            .and_then(|it| self.lockspaces.id(&it));
+        id.ok_or(LookError::NoSuchLockspace(name))
     }
 
     fn names(&self) -> Names {

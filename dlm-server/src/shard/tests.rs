@@ -1,9 +1,10 @@
 //! What a shard does that no well-behaved client ever sees.
 
-use dlm_core::{Mode, Owner, RequestFlags, ResourceName};
+use dlm_core::{LockId, Mode, OpId, Owner, RequestFlags, ResourceName, Status};
+use glockwork_proto::Name;
 use glockwork_proto::OPERATIONS_PER_FRAME_MAX;
 use glockwork_proto::convert;
-use glockwork_proto::frame::{ClientFrame, ServerFrame};
+use glockwork_proto::frame::{ClientFrame, Operation, OperationKind, ServerFrame};
 use tokio_stream::StreamExt;
 
 use super::*;
@@ -43,7 +44,8 @@ fn open_and_request() -> Vec<OperationKind> {
         flags: RequestFlags::empty(),
         owner: Owner(0),
     };
-    vec![OperationKind::OpenLockspace { name }, request]
+    let options = None;
+    vec![OperationKind::OpenLockspace { name, options }, request]
 }
 
 async fn events(stream: &mut OutboxStream) -> Vec<Event> {
@@ -64,7 +66,7 @@ async fn a_session_that_reads_nothing_is_ended_and_its_locks_go_on() {
     frame(&mut shard, deaf, 1, open_and_request());
     frame(&mut shard, next, 1, open_and_request());
 
-    let nothing = OperationKind::Unlock { lock: LockId(99) };
+    let nothing = OperationKind::Cancel { lock: LockId(99) };
     let mut op = 10;
     while shard.sessions.contains_key(&deaf) {
         frame(

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dlm_core::{
-    LockId, LockspaceId, Mode, OpId, Owner, RequestFlags, ResourceName, SessionId, Status, Token,
+    LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, RequestFlags, ResourceName,
+    SessionId, Status, Token,
 };
 use dlm_server::embedded::Server;
 use glockwork_proto::frame::{
@@ -113,12 +114,19 @@ impl Raw {
             op: 0,
         };
         let name = Name::new("test").unwrap();
-        raw.send(OperationKind::OpenLockspace { name }).await;
-        let Event::LockspaceOpened { lockspace, .. } = raw.event().await else {
-            panic!("the lockspace opens");
-        };
-        raw.lockspace = lockspace;
+        raw.open(name, None).await;
         raw
+    }
+
+    /// Opens a lockspace, and uses it from now on.
+    pub(crate) async fn open(&mut self, name: Name, options: Option<LockspaceOptions>) {
+        self.send(OperationKind::OpenLockspace { name, options })
+            .await;
+        let event = self.event().await;
+        let Event::LockspaceOpened { lockspace, .. } = event else {
+            panic!("the lockspace opens: {event:?}");
+        };
+        self.lockspace = lockspace;
     }
 
     /// Numbers it.
@@ -160,7 +168,12 @@ impl Raw {
 
     pub(crate) async fn unlock(&mut self, lock: u64) {
         let lock = LockId(lock);
-        self.send(OperationKind::Unlock { lock }).await;
+        self.send(OperationKind::Unlock {
+            lock,
+            flags: RequestFlags::empty(),
+            value: None,
+        })
+        .await;
     }
 
     pub(crate) async fn cancel(&mut self, lock: u64) {
@@ -198,7 +211,7 @@ impl Raw {
                 Told::Done(lock.0, status, mode)
             }
             Event::Blocking { lock, mode } => Told::Blocking(lock.0, mode),
-            other @ Event::LockspaceOpened { .. } => panic!("unexpected {other:?}"),
+            other => panic!("unexpected {other:?}"),
         }
     }
 

@@ -1,12 +1,14 @@
 //! What a server reads.
 
 use dlm_core::deadlock::{GlockReport, HolderReport};
-use dlm_core::{LockId, LockspaceId, OpId, Owner, Refusal, RequestFlags, ResourceName};
+use dlm_core::{LockId, LockspaceId, OpId, Owner, Refusal, RequestFlags, ResourceName, ValueBlock};
+use prost::bytes::Bytes;
 
-use super::{mode, resource_name, role};
+use super::{lockspace_options, mode, resource_name, role};
 use crate::error::WireError;
 use crate::frame::{
-    ClientFrame, Hello, HoldersReport, Operation, OperationKind, QueryId, RefusedOperation,
+    ClientFrame, Hello, HoldersReport, LockspaceRefusal, Operation, OperationKind, QueryId,
+    RefusedOperation,
 };
 use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
 use crate::name::Name;
@@ -76,55 +78,89 @@ pub fn client_frame(frame: wire::ClientFrame) -> Result<ParsedClientFrame, WireE
     })
 }
 
-/// Unknown flags are kept: the lock table refuses them, and its answer says in which mode the lock is
-/// still held.
+/// What an operation asks for in vain.
+enum InVain {
+    Lock(u64, Refusal),
+    Lockspace(LockspaceRefusal),
+}
+
 fn operation(wire: wire::Operation) -> Result<Result<Operation, RefusedOperation>, WireError> {
     use wire::operation::Kind;
 
     let op = OpId(wire.op);
-    let refuse = |lock, refusal| {
-        Ok(Err(RefusedOperation {
+    let kind = match wire.kind.ok_or(WireError::OperationKind { op: op.0 })? {
+        Kind::OpenLockspace(open) => open_lockspace(open).map_err(InVain::Lockspace),
+        Kind::Request(wire) => request(wire)?,
+        Kind::Convert(wire) => convert(wire)?,
+        Kind::Unlock(unlock) => {
+            value(unlock.lock, unlock.value).map(|value| OperationKind::Unlock {
+                lock: LockId(unlock.lock),
+                flags: RequestFlags::from_bits_retain(unlock.flags),
+                value,
+            })
+        }
+        Kind::Cancel(cancel) => Ok(OperationKind::Cancel {
+            lock: LockId(cancel.lock),
+        }),
+        Kind::OwnerEnded(ended) => Ok(OperationKind::OwnerEnded {
+            owner: Owner(ended.owner),
+        }),
+        Kind::PurgeOrphans(purge) => Ok(OperationKind::PurgeOrphans {
+            lockspace: LockspaceId(purge.lockspace),
+            owner: purge.owner.map(Owner),
+        }),
+        Kind::LeaveLockspace(leave) => Ok(OperationKind::LeaveLockspace {
+            lockspace: LockspaceId(leave.lockspace),
+        }),
+    };
+    Ok(match kind {
+        Ok(kind) => Ok(Operation { op, kind }),
+        Err(InVain::Lock(lock, refusal)) => Err(RefusedOperation::Lock {
             op,
             lock: LockId(lock),
             refusal,
-        }))
-    };
-    let kind = match wire.kind.ok_or(WireError::OperationKind { op: op.0 })? {
-        Kind::OpenLockspace(open) => match Name::new(open.name) {
-            Ok(name) => OperationKind::OpenLockspace { name },
-            Err(_) => return refuse(0, Refusal::NameLength),
-        },
-        Kind::Request(request) => {
-            let mode = mode(request.mode)?;
-            let Ok(name) = ResourceName::new(&request.name) else {
-                return refuse(request.lock, Refusal::NameLength);
-            };
-            OperationKind::Request {
-                lockspace: LockspaceId(request.lockspace),
-                lock: LockId(request.lock),
-                name,
-                mode,
-                flags: RequestFlags::from_bits_retain(request.flags),
-                owner: Owner(request.owner),
-            }
-        }
-        Kind::Convert(convert) => {
-            let mode = mode(convert.mode)?;
-            OperationKind::Convert {
-                lock: LockId(convert.lock),
-                mode,
-                flags: RequestFlags::from_bits_retain(convert.flags),
-                owner: Owner(convert.owner),
-            }
-        }
-        Kind::Unlock(unlock) => OperationKind::Unlock {
-            lock: LockId(unlock.lock),
-        },
-        Kind::Cancel(cancel) => OperationKind::Cancel {
-            lock: LockId(cancel.lock),
-        },
-    };
-    Ok(Ok(Operation { op, kind }))
+        }),
+        Err(InVain::Lockspace(why)) => Err(RefusedOperation::Lockspace { op, why }),
+    })
+}
+
+fn open_lockspace(wire: wire::OpenLockspace) -> Result<OperationKind, LockspaceRefusal> {
+    let name = Name::new(wire.name).map_err(|_| LockspaceRefusal::Name)?;
+    let options = wire.options.map(lockspace_options).transpose();
+    let options = options.map_err(|_| LockspaceRefusal::ValueLength)?;
+    Ok(OperationKind::OpenLockspace { name, options })
+}
+
+fn request(wire: wire::Request) -> Result<Result<OperationKind, InVain>, WireError> {
+    let mode = mode(wire.mode)?;
+    let name = ResourceName::new(&wire.name);
+    let in_vain = |refusal| InVain::Lock(wire.lock, refusal);
+    Ok(name.map_err(in_vain).map(|name| OperationKind::Request {
+        lockspace: LockspaceId(wire.lockspace),
+        lock: LockId(wire.lock),
+        name,
+        mode,
+        flags: RequestFlags::from_bits_retain(wire.flags),
+        owner: Owner(wire.owner),
+    }))
+}
+
+fn convert(wire: wire::Convert) -> Result<Result<OperationKind, InVain>, WireError> {
+    let mode = mode(wire.mode)?;
+    Ok(
+        value(wire.lock, wire.value).map(|value| OperationKind::Convert {
+            lock: LockId(wire.lock),
+            mode,
+            flags: RequestFlags::from_bits_retain(wire.flags),
+            owner: Owner(wire.owner),
+            value,
+        }),
+    )
+}
+
+fn value(lock: u64, bytes: Option<Bytes>) -> Result<Option<ValueBlock>, InVain> {
+    let value = bytes.map(|bytes| ValueBlock::new(&bytes)).transpose();
+    value.map_err(|refusal| InVain::Lock(lock, refusal))
 }
 
 fn report(wire: wire::HoldersReport) -> Result<HoldersReport, WireError> {

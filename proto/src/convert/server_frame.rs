@@ -1,8 +1,8 @@
 //! What a client reads.
 
-use dlm_core::{LockId, LockspaceId, OpId, SessionId, Token};
+use dlm_core::{LockId, LockspaceId, OpId, Owner, SessionId, StatusFlags, Token};
 
-use super::{mode, mode_or_none, status};
+use super::{lockspace_options, lockspace_refusal, mode, mode_or_none, status, value};
 use crate::error::WireError;
 use crate::frame::{Event, QueryId, ServerFrame, Welcome};
 use crate::wire;
@@ -22,7 +22,8 @@ pub fn welcome(frame: &wire::ServerFrame) -> Result<Welcome, WireError> {
 /// Any frame of a server but the first.
 ///
 /// # Errors
-/// [`WireError::WelcomeAgain`], [`WireError::EventKind`] or [`WireError::Enumeration`].
+/// [`WireError::WelcomeAgain`], [`WireError::EventKind`], [`WireError::Enumeration`],
+/// [`WireError::ValueLength`] or [`WireError::LockspaceOptions`].
 pub fn server_frame(frame: wire::ServerFrame) -> Result<ServerFrame, WireError> {
     if frame.welcome.is_some() {
         return Err(WireError::WelcomeAgain);
@@ -43,6 +44,9 @@ fn event(wire: &wire::Event) -> Result<Event, WireError> {
             status: status(done.status, done.refusal)?,
             mode: mode_or_none(done.mode)?,
             token: Token(done.token),
+            // Bits without a name here are a newer server's.
+            flags: StatusFlags::from_bits_truncate(done.flags as u8),
+            value: done.value.as_deref().map(value).transpose()?,
         },
         Kind::Blocking(blocking) => Event::Blocking {
             lock: LockId(blocking.lock),
@@ -51,6 +55,22 @@ fn event(wire: &wire::Event) -> Result<Event, WireError> {
         Kind::LockspaceOpened(opened) => Event::LockspaceOpened {
             op: OpId(opened.op),
             lockspace: LockspaceId(opened.lockspace),
+            options: lockspace_options(opened.options.unwrap_or_default())?,
+        },
+        Kind::LockspaceRefused(refused) => Event::LockspaceRefused {
+            op: OpId(refused.op),
+            why: lockspace_refusal(
+                refused.why,
+                lockspace_options(refused.options.unwrap_or_default())?,
+            )?,
+        },
+        Kind::Orphaned(orphaned) => Event::Orphaned {
+            lock: LockId(orphaned.lock),
+            owner: Owner(orphaned.owner),
+        },
+        Kind::Purged(purged) => Event::Purged {
+            op: OpId(purged.op),
+            locks: purged.locks,
         },
     })
 }
@@ -64,6 +84,25 @@ mod tests {
     use crate::{render, strategies};
 
     proptest! {
+        /// A server that lost its mind does no more to its client than to end the session.
+        #[test]
+        fn no_bytes_break_the_decoder(
+            frame in strategies::server_frame(),
+            damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = render::server_frame(&frame).encode_to_vec();
+            for (at, byte) in damage {
+                let len = bytes.len().max(1);
+                if let Some(place) = bytes.get_mut(at % len) {
+                    *place = byte;
+                }
+            }
+            if let Ok(decoded) = wire::ServerFrame::decode(&bytes[..]) {
+                // Read or refused.
+                let _ = (welcome(&decoded), server_frame(decoded));
+            }
+        }
+
         #[test]
         fn what_was_rendered_is_read_back(frame in strategies::server_frame()) {
             let bytes = render::server_frame(&frame).encode_to_vec();

@@ -1,9 +1,10 @@
 //! Enumerations: every number that a peer may send, and the word it stands for.
 
 use dlm_core::deadlock::{Queue, Reason, Role};
-use dlm_core::{Mode, Refusal, Status};
+use dlm_core::{LockspaceOptions, Mode, Refusal, Status};
 
 use crate::error::WireError;
+use crate::frame::LockspaceRefusal;
 use crate::wire;
 
 /// A lock mode.
@@ -56,6 +57,7 @@ pub fn status(status: i32, refusal_value: i32) -> Result<Status, WireError> {
         Ok(wire::Status::Unlocked) => Status::Unlocked,
         Ok(wire::Status::NothingToCancel) => Status::NothingToCancel,
         Ok(wire::Status::CancelDone) => Status::CancelDone,
+        Ok(wire::Status::Adopted) => Status::Adopted,
         Ok(wire::Status::Refused) => Status::Refused(refusal(refusal_value)?),
         Ok(wire::Status::Unspecified) | Err(_) => return Err(unknown),
     })
@@ -77,8 +79,32 @@ fn refusal(value: i32) -> Result<Refusal, WireError> {
         Ok(wire::Refusal::QueueLength) => Refusal::QueueLength,
         Ok(wire::Refusal::Resources) => Refusal::Resources,
         Ok(wire::Refusal::NoSuchSession) => Refusal::NoSuchSession,
+        Ok(wire::Refusal::ValueLength) => Refusal::ValueLength,
+        Ok(wire::Refusal::NoSuchOrphan) => Refusal::NoSuchOrphan,
+        Ok(wire::Refusal::OrphanMode) => Refusal::OrphanMode,
+        Ok(wire::Refusal::AlreadyCancelled) => Refusal::AlreadyCancelled,
         Ok(wire::Refusal::Unspecified) | Err(_) => return Err(unknown),
     })
+}
+
+/// Why a lockspace is not opened; `options` is what it is like where it exists.
+///
+/// # Errors
+/// [`WireError::Enumeration`].
+pub fn lockspace_refusal(
+    value: i32,
+    options: LockspaceOptions,
+) -> Result<LockspaceRefusal, WireError> {
+    match wire::LockspaceRefusal::try_from(value) {
+        Ok(wire::LockspaceRefusal::Name) => Ok(LockspaceRefusal::Name),
+        Ok(wire::LockspaceRefusal::ValueLength) => Ok(LockspaceRefusal::ValueLength),
+        Ok(wire::LockspaceRefusal::Options) => Ok(LockspaceRefusal::Options(options)),
+        Ok(wire::LockspaceRefusal::TooMany) => Ok(LockspaceRefusal::TooMany),
+        Ok(wire::LockspaceRefusal::Unspecified) | Err(_) => Err(WireError::Enumeration {
+            what: "lockspace refusal",
+            value,
+        }),
+    }
 }
 
 /// What a holder is there for.
@@ -164,9 +190,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(read, 10, "one for each refusal");
+        assert_eq!(read, 14, "one for each refusal");
         assert!(status(8, 0).is_err(), "refused without a reason");
-        assert!(status(0, 0).is_err() && status(9, 1).is_err());
+        assert!(status(0, 0).is_err() && status(10, 1).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use dlm_core::deadlock::{GlockReport, HolderReport};
 use prost::bytes::Bytes;
 
+use super::server_frame::value_bytes;
 use super::words;
 use crate::frame::{ClientFrame, Hello, HoldersReport, Operation, OperationKind};
 use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
@@ -43,8 +44,14 @@ fn operation(operation: &Operation) -> wire::Operation {
     use wire::operation::Kind;
 
     let kind = match &operation.kind {
-        OperationKind::OpenLockspace { name } => Kind::OpenLockspace(wire::OpenLockspace {
-            name: name.as_str().into(),
+        OperationKind::OpenLockspace { name, options } => {
+            Kind::OpenLockspace(wire::OpenLockspace {
+                name: name.as_str().into(),
+                options: options.map(words::lockspace_options),
+            })
+        }
+        OperationKind::LeaveLockspace { lockspace } => Kind::LeaveLockspace(wire::LeaveLockspace {
+            lockspace: lockspace.0,
         }),
         OperationKind::Request {
             lockspace,
@@ -66,14 +73,29 @@ fn operation(operation: &Operation) -> wire::Operation {
             mode,
             flags,
             owner,
+            value,
         } => Kind::Convert(wire::Convert {
             lock: lock.0,
             mode: words::mode(*mode).into(),
             flags: flags.bits(),
             owner: owner.0,
+            value: value.as_ref().map(value_bytes),
         }),
-        OperationKind::Unlock { lock } => Kind::Unlock(wire::Unlock { lock: lock.0 }),
+        OperationKind::Unlock { lock, flags, value } => Kind::Unlock(wire::Unlock {
+            lock: lock.0,
+            flags: flags.bits(),
+            value: value.as_ref().map(value_bytes),
+        }),
         OperationKind::Cancel { lock } => Kind::Cancel(wire::Cancel { lock: lock.0 }),
+        OperationKind::OwnerEnded { owner } => {
+            Kind::OwnerEnded(wire::OwnerEnded { owner: owner.0 })
+        }
+        OperationKind::PurgeOrphans { lockspace, owner } => {
+            Kind::PurgeOrphans(wire::PurgeOrphans {
+                lockspace: lockspace.0,
+                owner: owner.map(|owner| owner.0),
+            })
+        }
     };
     wire::Operation {
         op: operation.op.0,

@@ -156,6 +156,7 @@ fn graph_holder(
         role: words::role(holder.role).into(),
         pins: holder.pins,
         age_us: holder.age_us,
+        owner: holder.owner.0,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Enumerations: the number that each word travels as.
 
 use dlm_core::deadlock::{Queue, Reason, Role};
-use dlm_core::{Mode, Refusal, Status};
+use dlm_core::{LockspaceOptions, Mode, Refusal, Status};
 
+use crate::frame::LockspaceRefusal;
 use crate::wire;
 
 pub(crate) const fn mode(mode: Mode) -> wire::Mode {
@@ -29,6 +30,7 @@ pub(crate) const fn status(status: Status) -> (wire::Status, wire::Refusal) {
         Status::Unlocked => wire::Status::Unlocked,
         Status::NothingToCancel => wire::Status::NothingToCancel,
         Status::CancelDone => wire::Status::CancelDone,
+        Status::Adopted => wire::Status::Adopted,
         Status::Refused(why) => return (wire::Status::Refused, refusal(why)),
     };
     (plain, wire::Refusal::Unspecified)
@@ -46,6 +48,31 @@ const fn refusal(refusal: Refusal) -> wire::Refusal {
         Refusal::QueueLength => wire::Refusal::QueueLength,
         Refusal::Resources => wire::Refusal::Resources,
         Refusal::NoSuchSession => wire::Refusal::NoSuchSession,
+        Refusal::ValueLength => wire::Refusal::ValueLength,
+        Refusal::NoSuchOrphan => wire::Refusal::NoSuchOrphan,
+        Refusal::OrphanMode => wire::Refusal::OrphanMode,
+        Refusal::AlreadyCancelled => wire::Refusal::AlreadyCancelled,
+    }
+}
+
+pub(crate) fn lockspace_refusal(
+    why: LockspaceRefusal,
+) -> (wire::LockspaceRefusal, Option<wire::LockspaceOptions>) {
+    match why {
+        LockspaceRefusal::Name => (wire::LockspaceRefusal::Name, None),
+        LockspaceRefusal::ValueLength => (wire::LockspaceRefusal::ValueLength, None),
+        LockspaceRefusal::TooMany => (wire::LockspaceRefusal::TooMany, None),
+        LockspaceRefusal::Options(options) => (
+            wire::LockspaceRefusal::Options,
+            Some(lockspace_options(options)),
+        ),
+    }
+}
+
+pub(crate) const fn lockspace_options(options: LockspaceOptions) -> wire::LockspaceOptions {
+    wire::LockspaceOptions {
+        value_length: options.value_length.bytes() as u32,
+        breaks_deadlocks: options.breaks_deadlocks,
     }
 }
 

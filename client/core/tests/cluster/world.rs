@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dlm_core::{
     Input as TableInput, Limits, LockId, LockTable, LockspaceId, OpId, Output as TableOutput,
-    Owner, SessionId, Tick,
+    Owner, RequestFlags, SessionId, Tick,
 };
 use glock_core::glock::HoldTime;
 use glock_core::{
@@ -74,7 +74,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let mut table = LockTable::new(Limits::DEFAULT);
+        let mut table = LockTable::new(Limits::DEFAULT, 1);
         let mut nodes = Vec::new();
         for node in 0..NODES {
             let session = SessionId(node as u64);
@@ -199,7 +199,10 @@ impl World {
         self.table.step(self.now, input, &mut out);
         for output in out {
             let (TableOutput::Done { session, .. } | TableOutput::Blocking { session, .. }) =
-                output;
+                output
+            else {
+                unreachable!("glocks leave no orphans");
+            };
             self.nodes[session.0 as usize].from_table.push_back(output);
         }
         true
@@ -238,6 +241,7 @@ impl World {
                     self.step(node, glock, Input::Callback { wanted: mode });
                 }
             }
+            other => unreachable!("glocks leave no orphans: {other:?}"),
         }
         true
     }
@@ -364,8 +368,15 @@ impl World {
                 mode,
                 flags,
                 owner,
+                value: None,
             },
-            Message::Unlock => TableInput::Unlock { session, op, lock },
+            Message::Unlock => TableInput::Unlock {
+                session,
+                op,
+                lock,
+                flags: RequestFlags::empty(),
+                value: None,
+            },
             Message::Cancel => {
                 here.cancels.insert(op);
                 TableInput::Cancel { session, op, lock }

@@ -1,13 +1,20 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dlm_client::{ConnectError, DEFAULT_ENDPOINT, endpoints};
+use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, endpoints};
 
-/// Looks at a Glockwork lock server.
+use crate::duration;
+
+/// The lockspace of commands that do not name one.
+const DEFAULT_LOCKSPACE: &str = "default";
+
+/// Runs commands under locks of a Glockwork lock server, and looks at its locks.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "dlm", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The lock server.
     #[arg(
@@ -27,12 +34,63 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a command while a lock is held.
+    ///
+    /// The lock is waited for, then the command runs, and its exit status is passed on. If the lock is
+    /// lost, the command and whatever else is in its process group is ended: SIGTERM, and SIGKILL two
+    /// seconds later.
+    #[command(after_long_help = LOCK_HELP)]
+    Lock(LockArguments),
     /// Show who holds, who waits, and who waits for each other, down to the task.
     ///
     /// A deadlock is shown only if it is still there, edge for edge, when looked at again.
     Graph(GraphArguments),
     /// Show the server's sessions and how many locks they have.
     Status(StatusArguments),
+}
+
+const LOCK_HELP: &str = "\
+Environment of the command:
+  GLOCKWORK_LOCKSPACE, GLOCKWORK_LOCK, GLOCKWORK_MODE
+                    what is locked, and how
+  GLOCKWORK_TOKEN   fencing token: larger than that of every earlier grant that excludes this one
+
+Exit status:
+  the command's     when it ran to its end; 128 and the signal's number when a signal ended it
+  1                 no server, the command could not be started, or the lock was lost
+  2                 usage
+  75                the lock could not be had, with --try or --timeout";
+
+#[derive(Debug, Args)]
+pub(crate) struct LockArguments {
+    /// The lock's name: up to 64 bytes of anything.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: OsString,
+
+    /// NL, CR, CW, PR, PW or EX.
+    #[arg(long, short, default_value = "EX", value_parser = mode)]
+    pub(crate) mode: Mode,
+
+    /// The lockspace; one that does not exist is made.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = DEFAULT_LOCKSPACE,
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    pub(crate) lockspace: String,
+
+    /// Do not wait for others: exit with 75 if the lock cannot be had at once.
+    #[arg(long, conflicts_with = "timeout")]
+    pub(crate) r#try: bool,
+
+    /// Wait no longer than this (500ms, 5s, 2m, 1h), then exit with 75.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// What to run, with its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +143,12 @@ fn endpoint(text: &str) -> Result<String, ConnectError> {
     endpoints::parse(text).map(|_| text.into())
 }
 
+fn mode(text: &str) -> Result<Mode, String> {
+    let named = |mode: &Mode| mode.name().eq_ignore_ascii_case(text);
+    let mode = Mode::ALL.into_iter().find(named);
+    mode.ok_or_else(|| "the modes are NL, CR, CW, PR, PW and EX".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -106,6 +170,12 @@ mod tests {
             &["graph", "--lockspace", ""],
             &["status", "--format", "text"],
             &["status", "--endpoint", "nowhere"],
+            &["lock", "name"],
+            &["lock", "--", "true"],
+            &["lock", "name", "true"],
+            &["lock", "name", "--mode", "XX", "--", "true"],
+            &["lock", "name", "--timeout", "5", "--", "true"],
+            &["lock", "name", "--try", "--timeout", "5s", "--", "true"],
         ] {
             let error = Cli::try_parse_from([&["dlm"], bad].concat()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{bad:?}");

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use dlm_client::ConnectError;
 use dlm_client::inspect::InspectError;
+use dlm_client::{ConnectError, LockError};
 use thiserror::Error;
+
+use crate::lock;
 
 /// Why the command did not do what it was asked for.
 #[derive(Debug, Error)]
@@ -23,14 +25,61 @@ pub(crate) enum CommandError {
     File { path: PathBuf, source: io::Error },
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
+    #[error(transparent)]
+    Connect(ConnectError),
+    #[error(transparent)]
+    Lock(LockError),
+    #[error("the lock {name:?} is held by others; try again later, or wait longer")]
+    NotAvailable { name: String },
+    #[error(
+        "the lock was lost, and what ran under it was ended: the session with the lock server at \
+         {endpoint} is over: {why}"
+    )]
+    Lost { endpoint: String, why: String },
+    #[error(
+        "dlm was stopped for so long that the lock may have been lost, and what ran under it was ended; \
+         do not suspend it"
+    )]
+    Silent,
+    #[error("cannot run {program:?}: {source}; name a program that can be run")]
+    NotStarted { program: String, source: io::Error },
+    #[error(
+        "cannot start the watchdog of the command: {0}; is /proc there, and room for a process?"
+    )]
+    Watchdog(io::Error),
+    #[error("the watchdog of the command was killed, so the command was ended, too; run it again")]
+    WatchdogDied,
+}
+
+impl CommandError {
+    /// The process's exit status.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
+            _ => 1,
+        }
+    }
+}
+
+impl From<ConnectError> for CommandError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Unreachable { endpoint, why } => Self::Unreachable { endpoint, why },
+            error => Self::Connect(error),
+        }
+    }
+}
+
+impl From<LockError> for CommandError {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
 }
 
 impl From<InspectError> for CommandError {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::Connect(ConnectError::Unreachable { endpoint, why }) => {
-                Self::Unreachable { endpoint, why }
-            }
+            InspectError::Connect(error) => error.into(),
             error => Self::Inspect(error),
         }
     }

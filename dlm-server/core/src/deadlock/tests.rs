@@ -3,6 +3,7 @@
 mod cycle_model;
 mod nodes;
 mod sessions;
+mod victim;
 
 use super::*;
 use crate::ids::{LockId, Owner};
@@ -38,6 +39,7 @@ fn lock(session: u64, owner: u64, granted: Option<Mode>, requested: Option<Mode>
         requested,
         since: Tick(1000),
         serial: 100 * session + owner,
+        flags: RequestFlags::empty(),
     }
 }
 

@@ -6,9 +6,10 @@ use core::fmt;
 
 use super::{Checked, Violation};
 use crate::deadlock::Queue;
+use crate::flags::{RequestFlags, StatusFlags};
 use crate::mode::Mode;
-use crate::resource::queue::ModeCounts;
-use crate::resource::{Lock, LockKey, Resource, ResourceKey};
+use crate::resource::queue::{ModeCounts, Queues};
+use crate::resource::{Lock, LockKey, Marks, Resource, ResourceKey};
 use crate::table::LockTable;
 
 /// Checks one resource, which may be empty in the middle of a step.
@@ -20,6 +21,7 @@ pub(crate) fn check_resource(table: &LockTable, place: ResourceKey) -> Checked {
     no_lost_waiter(table, resource)?;
     blockers_called(table, resource)?;
     no_conversion_deadlock(table, resource)?;
+    value_in_shape(table, resource)?;
     tokens_grow(table, place)
 }
 
@@ -28,9 +30,7 @@ pub(super) fn broken(
     resource: &Resource,
     detail: impl fmt::Display,
 ) -> Checked {
-    let Resource {
-        lockspace, name, ..
-    } = resource;
+    let (lockspace, name) = (resource.lockspace, resource.name.to_name());
     Err(Violation {
         property,
         detail: format!("lockspace {}, {name}: {detail}", lockspace.0),
@@ -51,38 +51,52 @@ fn compatible_grants(table: &LockTable, place: ResourceKey) -> Checked {
 }
 
 fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
-    let Some(key) = resource.next_in_turn() else {
+    let first = resource.converting().list.head();
+    let Some(key) = first.or_else(|| resource.waiting().list.head()) else {
         return Ok(());
     };
-    let Lock {
-        session,
-        id,
-        requested,
-        granted,
-        ..
-    } = &table.locks[key];
-    match requested {
-        Some(wanted) if !resource.admits(*wanted, *granted) => Ok(()),
-        _ => broken(
-            "no-lost-waiter",
-            resource,
-            format!("nothing is in the way of {session:?} {id:?}"),
-        ),
+    let lock = &table.locks[key];
+    // What came to stand there with HEADQUE is granted when something else happens, not before; and so is
+    // a lock in its alternative mode, if it was demoted to get there.
+    let came_first = lock.flags.contains(RequestFlags::HEADQUE);
+    let demoted = lock.status.contains(StatusFlags::DEMOTED);
+    let offer = resource.offer_queued(lock, true);
+    if came_first || offer.is_none_or(|offer| demoted && offer.alternative) {
+        return Ok(());
     }
+    let Lock { session, id, .. } = lock;
+    broken(
+        "no-lost-waiter",
+        resource,
+        format!("nothing is in the way of {session:?} {id:?}"),
+    )
 }
 
 fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
+    let Queues {
+        converting,
+        waiting,
+    } = resource.queues();
+    let may_deadlock = |key| {
+        let Lock { flags, marks, .. } = &table.locks[key];
+        flags.contains(RequestFlags::CONVDEADLK) || marks.contains(Marks::OUT_OF_TURN)
+    };
+    if converting.list.iter(&table.locks).any(may_deadlock) {
+        return Ok(());
+    }
     for key in resource.granted.iter(&table.locks) {
         let Lock {
             session,
             id,
             granted,
             told,
+            marks,
             ..
         } = &table.locks[key];
         let Some(mode) = *granted else { continue };
-        let in_the_way = !resource.converting_to.admit(mode) || !resource.waiting_for.admit(mode);
-        if in_the_way && *told == Mode::Nl {
+        let in_the_way = !converting.wanted.admit(mode) || !waiting.wanted.admit(mode);
+        let passed = marks.contains(Marks::PASSED);
+        if in_the_way && !passed && *told == Mode::Nl {
             return broken(
                 "blockers-called",
                 resource,
@@ -94,8 +108,11 @@ fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
 }
 
 fn no_conversion_deadlock(table: &LockTable, resource: &Resource) -> Checked {
+    if resource.converting().out_of_turn > 0 {
+        return Ok(());
+    }
     let mut before = ModeCounts::default();
-    for key in resource.converting.iter(&table.locks) {
+    for key in resource.converting().list.iter(&table.locks) {
         let Lock {
             session,
             id,
@@ -113,6 +130,18 @@ fn no_conversion_deadlock(table: &LockTable, resource: &Resource) -> Checked {
         before.add(wanted);
     }
     Ok(())
+}
+
+fn value_in_shape(table: &LockTable, resource: &Resource) -> Checked {
+    let options = table.lockspaces.get(&resource.lockspace);
+    let length = options.copied().unwrap_or_default().value_length.bytes();
+    match &resource.value {
+        Some(value) if value.as_bytes().len() != length => {
+            let detail = format!("{value:?} has not {length} bytes");
+            broken("value-in-shape", resource, detail)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn queues_in_shape(table: &LockTable, place: ResourceKey) -> Checked {
@@ -178,25 +207,39 @@ fn tokens_grow(table: &LockTable, place: ResourceKey) -> Checked {
 fn resource_counts_agree(table: &LockTable, place: ResourceKey) -> Checked {
     let resource = &table.resources[place];
     let mut counted = [ModeCounts::default(); 3];
+    let mut out_of_turn = [0, 0];
     let [held, converting_to, waiting_for] = &mut counted;
     for lock in locks_of(table, place) {
         if let Some(mode) = lock.granted {
             held.add(mode);
         }
         match (lock.queue, lock.requested) {
-            (Queue::Converting, Some(mode)) => converting_to.add(mode),
-            (Queue::Waiting, Some(mode)) => waiting_for.add(mode),
+            (Queue::Converting, Some(mode)) => {
+                converting_to.add(mode);
+                out_of_turn[0] += u32::from(lock.marks.contains(Marks::OUT_OF_TURN));
+            }
+            (Queue::Waiting, Some(mode)) => {
+                waiting_for.add(mode);
+                out_of_turn[1] += u32::from(lock.marks.contains(Marks::OUT_OF_TURN));
+            }
             _ => {}
         }
     }
-    let kept = [resource.held, resource.converting_to, resource.waiting_for];
-    if kept == counted {
+    let Queues {
+        converting,
+        waiting,
+    } = resource.queues();
+    let kept = [resource.held, converting.wanted, waiting.wanted];
+    let kept_out_of_turn = [converting.out_of_turn, waiting.out_of_turn];
+    let boxed_in_vain = resource.queues.is_some() && resource.queue_length() == 0;
+    if kept == counted && out_of_turn == kept_out_of_turn && !boxed_in_vain {
         return Ok(());
     }
+    let counted = (counted, out_of_turn);
     broken(
         "counts-agree",
         resource,
-        format!("counted {counted:?}, kept {kept:?}"),
+        format!("counted {counted:?}, kept {kept:?} {kept_out_of_turn:?}"),
     )
 }
 

@@ -9,6 +9,8 @@ use crate::message::Input;
 use crate::mode::Mode;
 use crate::resource::{Lock, Resource};
 use crate::table::LockTable;
+use crate::value::ValueBlock;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 const SESSION: SessionId = SessionId(1);
@@ -16,7 +18,7 @@ const LOCKSPACE: LockspaceId = LockspaceId(7);
 
 /// A table with locks 1, 2, … on one resource, asked for in these modes.
 fn table(modes: &[Mode]) -> LockTable {
-    let mut table = LockTable::new(Limits::DEFAULT);
+    let mut table = LockTable::new(Limits::DEFAULT, 1);
     let mut out = Vec::new();
     table.step(
         Tick(0),
@@ -55,6 +57,7 @@ fn table_converting(modes: &[Mode], mode: Mode) -> LockTable {
         mode,
         flags: RequestFlags::empty(),
         owner: Owner(0),
+        value: None,
     };
     table.step(Tick(100), convert, &mut Vec::new());
     assert_eq!(check(&table), Ok(()));
@@ -62,12 +65,12 @@ fn table_converting(modes: &[Mode], mode: Mode) -> LockTable {
 }
 
 fn lock(table: &mut LockTable, number: u64) -> &mut Lock {
-    let key = table.sessions[&SESSION].locks[&LockId(number)];
+    let key = table.find(SESSION, LockId(number)).expect("a lock");
     &mut table.locks[key]
 }
 
 fn resource(table: &mut LockTable) -> &mut Resource {
-    let place = *table.names.values().next().expect("a resource");
+    let place = table.resources.iter().next().expect("a resource").0;
     &mut table.resources[place]
 }
 
@@ -106,7 +109,7 @@ fn a_holder_in_the_way_that_was_not_told_is_seen() {
 #[test]
 fn conversions_that_wait_for_each_other_are_seen() {
     let mut table = table_converting(&[Mode::Pr, Mode::Pr], Mode::Ex);
-    let key = table.sessions[&SESSION].locks[&LockId(2)];
+    let key = table.find(SESSION, LockId(2)).expect("a lock");
     let LockTable {
         resources,
         locks,
@@ -115,8 +118,9 @@ fn conversions_that_wait_for_each_other_are_seen() {
     } = &mut table;
     let place = locks[key].resource;
     resources[place].granted.remove(locks, key);
-    resources[place].converting.push_back(locks, key);
-    resources[place].converting_to.add(Mode::Ex);
+    let queues = resources[place].queues.as_mut().expect("lock 1 converts");
+    queues.converting.list.push_back(locks, key);
+    queues.converting.wanted.add(Mode::Ex);
     locks[key].queue = Queue::Converting;
     locks[key].requested = Some(Mode::Ex);
     counters.waiting += 1;
@@ -130,7 +134,7 @@ fn a_lock_that_does_not_fit_its_queue_is_seen() {
     assert_broken(&table1, "queues-in-shape");
 
     let mut table2 = table(&[Mode::Pr, Mode::Pr]);
-    lock(&mut table2, 1).next = Some(table2.sessions[&SESSION].locks[&LockId(2)]);
+    lock(&mut table2, 1).next = table2.find(SESSION, LockId(2)).ok();
     assert_broken(&table2, "queues-in-shape");
 }
 
@@ -163,10 +167,8 @@ fn counts_that_do_not_agree_are_seen() {
 
     let mut table3 = table(&[Mode::Ex]);
     let name = ResourceName::new(b"s").expect("a name");
-    let place = table3
-        .resources
-        .insert(Resource::new(LOCKSPACE, name.clone()));
-    table3.names.insert((LOCKSPACE, name), place);
+    let place = table3.resources.insert(Resource::new(LOCKSPACE, &name));
+    table3.index.insert_resource(&table3.resources, place);
     assert_broken(&table3, "counts-agree");
 }
 
@@ -179,6 +181,26 @@ fn a_lock_without_its_session_is_seen() {
     let mut table2 = table(&[Mode::Pr]);
     lock(&mut table2, 1).id = LockId(2);
     assert_broken(&table2, "session-owns-its-locks");
+}
+
+#[test]
+fn a_lock_that_is_not_found_is_seen() {
+    let mut table = table(&[Mode::Pr]);
+    table.index.clear_locks();
+    assert!(check(&table).is_err());
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_seen() {
+    let value = ValueBlock::new(b"short").expect("a value");
+    let mut table1 = table(&[Mode::Pr]);
+    resource(&mut table1).value = Some(Box::new(value.clone()));
+    assert_broken(&table1, "value-in-shape");
+
+    let mut table2 = table(&[Mode::Pr]);
+    let key = table2.find(SESSION, LockId(1)).expect("a lock");
+    table2.unstored.insert(key, value);
+    assert_broken(&table2, "value-in-shape");
 }
 
 #[test]

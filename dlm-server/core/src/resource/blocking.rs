@@ -2,11 +2,17 @@
 //!
 //! A lock remembers the mode of which it was told last since its grant, and is not told of that or a
 //! weaker one again; weaker means the lower number. PR and CW exclude each other and neither is the
-//! weaker one, so that pair has a rule of its own: a PR lock in the way of a CW is told of it every time
-//! that it could be, until it was told of EX. Both rules, and when they are asked, are fs/dlm's
-//! (`modes_require_bast`, `lock_requires_bast`).
+//! weaker one, so that pair has a rule of its own: a lock of one in the way of the other is told of it
+//! every time that it could be, until it was told of EX. Both rules, and when they are asked, are
+//! fs/dlm's (`modes_require_bast`, `lock_requires_bast`).
+//!
+//! Where one step takes many locks away and asks many times, a lock is not told twice in a row of the
+//! same mode, nor of a weaker one than one above PR. In fs/dlm those are the callbacks that were not yet
+//! delivered (`dlm_add_lkb_callback`).
 
-use super::{List, LockKey, Resource, Step};
+use super::pending::Blocked;
+use super::{List, LockKey, Marks, Resource, Step};
+use crate::flags::RequestFlags;
 use crate::message::Output;
 use crate::mode::Mode;
 
@@ -21,40 +27,52 @@ impl Resource {
     /// converting locks are told.
     pub(super) fn call_all(&self, step: &mut Step<'_>, wanted: Mode, asking: Option<LockKey>) {
         call(&self.granted, step, wanted, asking);
-        call(&self.converting, step, wanted, asking);
+        call(&self.converting().list, step, wanted, asking);
     }
 
     /// Something changed and what could be granted was: granted locks in the way of what still waits
     /// are told of the strongest mode that somebody waits for.
-    pub(super) fn call_holders_for_queue(&self, step: &mut Step<'_>) {
-        let strongest = self
-            .converting_to
-            .modes()
-            .chain(self.waiting_for.modes())
-            .max();
-        let Some(wanted) = strongest else { return };
-        let wants_cw = self.converting_to.has(Mode::Cw) || self.waiting_for.has(Mode::Cw);
+    pub(super) fn call_holders_for_queue(&self, step: &mut Step<'_>, blocked: Blocked) {
+        let Some(wanted) = blocked.strongest else {
+            return;
+        };
         let mut next = self.granted.head();
         while let Some(key) = next {
-            let lock = &mut step.locks[key];
+            let lock = &step.locks[key];
             next = lock.next;
             let Some(held) = lock.granted else { continue };
-            let mode = if held == Mode::Pr && wants_cw {
-                if lock.told >= Mode::Ex {
-                    continue;
-                }
-                if wanted == Mode::Pr { Mode::Cw } else { wanted }
-            } else if lock.told < wanted && !held.compatible(wanted) {
-                wanted
+            let by_cw = held == Mode::Pr && blocked.cw;
+            let is_news = if by_cw {
+                lock.told < Mode::Ex
             } else {
-                continue;
+                lock.told < wanted && !held.compatible(wanted)
             };
-            lock.told = wanted;
-            step.out.push(Output::Blocking {
-                session: lock.session,
-                lock: lock.id,
-                mode,
-            });
+            if is_news {
+                let mode = if by_cw && wanted == Mode::Pr {
+                    Mode::Cw
+                } else {
+                    wanted
+                };
+                step.call(key, mode, wanted);
+            }
+        }
+    }
+
+    /// A conversion that waits for itself because it said that it would (`NODLCKWT`) is told of the mode
+    /// that it wants itself: it stands in its own way.
+    pub(super) fn call_converting(&self, step: &mut Step<'_>, key: LockKey) {
+        let lock = &step.locks[key];
+        let (Some(held), Some(wanted)) = (lock.granted, lock.requested) else {
+            return;
+        };
+        if !lock.flags.contains(RequestFlags::NODLCKWT) || lock.told >= wanted {
+            return;
+        }
+        if held.compatible(wanted) {
+            // It is noted and not sent (`dlm_rem_lkb_callback`).
+            step.locks[key].told = wanted;
+        } else {
+            step.call(key, wanted, wanted);
         }
     }
 }
@@ -63,25 +81,42 @@ impl Resource {
 fn call(list: &List, step: &mut Step<'_>, wanted: Mode, asking: Option<LockKey>) {
     let mut next = list.head();
     while let Some(key) = next {
-        let lock = &mut step.locks[key];
+        let lock = &step.locks[key];
         next = lock.next;
         let Some(held) = lock.granted else { continue };
-        if Some(key) != asking && is_news(held, lock.told, wanted, wanted == Mode::Cw) {
-            lock.told = wanted;
-            step.out.push(Output::Blocking {
-                session: lock.session,
-                lock: lock.id,
-                mode: wanted,
-            });
+        if Some(key) != asking && is_news(held, lock.told, wanted) {
+            step.call(key, wanted, wanted);
         }
     }
 }
 
-/// Whether a lock that holds `held` and was told of `told` is to be told that somebody wants `wanted`,
-/// and perhaps somebody CW.
-fn is_news(held: Mode, told: Mode, wanted: Mode, wants_cw: bool) -> bool {
-    if held == Mode::Pr && wants_cw {
+/// Whether a lock that holds `held` and was told of `told` is to be told that somebody wants `wanted`.
+fn is_news(held: Mode, told: Mode, wanted: Mode) -> bool {
+    if matches!((held, wanted), (Mode::Pr, Mode::Cw) | (Mode::Cw, Mode::Pr)) {
         return told < Mode::Ex;
     }
     told < wanted && !held.compatible(wanted)
+}
+
+impl Step<'_> {
+    /// Tells a lock of `mode`, and notes that it knows of `strongest`.
+    fn call(&mut self, key: LockKey, mode: Mode, strongest: Mode) {
+        let lock = &mut self.locks[key];
+        lock.told = strongest;
+        if lock.marks.contains(Marks::ORPHAN) {
+            return;
+        }
+        if let Some(called) = &mut self.called {
+            let stale = |last: Mode| last == mode || (last > mode && last > Mode::Pr);
+            if called.get(&key).copied().is_some_and(stale) {
+                return;
+            }
+            called.insert(key, mode);
+        }
+        self.out.push(Output::Blocking {
+            session: lock.session,
+            lock: lock.id,
+            mode,
+        });
+    }
 }

@@ -1,42 +1,63 @@
-//! The grant rule: what may be granted, in which order, under which token.
+//! The grant rule: what becomes of a lock that arrives, and a grant.
 //!
-//! As in fs/dlm (`_can_be_granted`, `grant_pending_locks`):
+//! As in fs/dlm (`_can_be_granted`, `can_be_granted`):
 //!
-//! - A lock is granted only in a mode compatible with every mode that another lock of the resource
-//!   holds. A converting lock goes on holding its old mode.
-//! - A new request is granted on arrival only where nobody converts or waits: not even NL overtakes.
-//! - A conversion is granted on arrival whatever waits, unless it asked for its place in the queue
-//!   (`QUECVT`) and others convert already.
-//! - What queues is served in order, conversions before new requests; the head of a queue that cannot
-//!   be granted stops everything behind it.
+//! | who arrives | is granted at once where it is compatible, and |
+//! |---|---|
+//! | a new request | nobody converts or waits; with `NOORDER` whoever does |
+//! | a new request with `EXPEDITE` (NL only) | always |
+//! | a conversion | always |
+//! | a conversion with `QUECVT` | nobody converts |
 //!
-//! **Tokens.** A grant's token is larger than that of every earlier grant that excludes it. Grants that
-//! could be held together may share a token, and locks that are held together in PR or in CW always do:
-//! of two nodes that write under CW neither may look like a late writer to the storage. So a grant takes
-//! a new token in two cases only: something was granted under the present one that excludes it, or it is
-//! a conversion after which others may hold other modes than before.
+//! *Compatible* means with every mode that another lock of the resource holds; a converting lock goes on
+//! holding its old mode. What cannot be granted as asked, but in the mode that `ALTPR` or `ALTCW` names,
+//! is granted in that one. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
+//! a conversion that would wait for itself is in `convert.rs`.
 
-use super::queue::{ModeCounts, ModeSet};
-use super::{LockKey, Resource, Step};
+use super::queue::ModeCounts;
+use super::{LockKey, Marks, Resource, Step};
 use crate::deadlock::Queue;
-use crate::flags::RequestFlags;
-use crate::ids::Token;
+use crate::flags::{RequestFlags, StatusFlags};
+use crate::message::Output;
 use crate::mode::Mode;
 use crate::status::Status;
+use crate::value::ValueBlock;
+
+/// A mode in which a lock can be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(super) mode: Mode,
+    /// Whether it is not the mode wanted but the alternative.
+    pub(crate) alternative: bool,
+}
 
 /// What becomes of a request or conversion on arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is granted.
-    Grant,
+    Grant(Offer),
     /// It queues.
     Queue,
     /// It may not queue (`NOQUEUE`).
     TryFailed,
     /// It and a conversion that waits already would wait for each other.
     Deadlock,
+    /// As `Deadlock`, and it gives up its mode rather than fail (`CONVDEADLK`).
+    Demote,
     /// It would queue, and the queue is as long as it may be.
     Full,
+}
+
+/// The mode that will do where `wanted` will not be had.
+const fn alternative(flags: RequestFlags, wanted: Mode) -> Option<Mode> {
+    match wanted {
+        Mode::Pr if flags.contains(RequestFlags::ALTCW) => Some(Mode::Cw),
+        Mode::Pr => None,
+        _ if flags.contains(RequestFlags::ALTPR) => Some(Mode::Pr),
+        Mode::Cw => None,
+        _ if flags.contains(RequestFlags::ALTCW) => Some(Mode::Cw),
+        _ => None,
+    }
 }
 
 impl Resource {
@@ -55,6 +76,58 @@ impl Resource {
         others
     }
 
+    /// What a lock that holds `own` and wants `wanted` could be given, were it its turn.
+    pub(super) fn offer(&self, wanted: Mode, own: Option<Mode>) -> Option<Offer> {
+        self.admits(wanted, own).then_some(Offer {
+            mode: wanted,
+            alternative: false,
+        })
+    }
+
+    /// As [`Resource::offer`], of the alternative mode.
+    pub(super) fn alternative_offer(
+        &self,
+        wanted: Mode,
+        own: Option<Mode>,
+        flags: RequestFlags,
+    ) -> Option<Offer> {
+        let mode = alternative(flags, wanted)?;
+        self.admits(mode, own).then_some(Offer {
+            mode,
+            alternative: true,
+        })
+    }
+
+    /// Whether a request (`own` is `None`) or a conversion from `own` need not queue behind others.
+    fn may_pass(&self, own: Option<Mode>, flags: RequestFlags) -> bool {
+        let nobody_converts = self.converting().list.is_empty();
+        match own {
+            Some(_) => nobody_converts || !flags.contains(RequestFlags::QUECVT),
+            None => {
+                let nobody_queues = nobody_converts && self.waiting().list.is_empty();
+                nobody_queues || flags.contains(RequestFlags::NOORDER)
+            }
+        }
+    }
+
+    /// What is granted on arrival, as it was asked for.
+    pub(super) fn offer_on_arrival(
+        &self,
+        wanted: Mode,
+        own: Option<Mode>,
+        flags: RequestFlags,
+    ) -> Option<Offer> {
+        if flags.contains(RequestFlags::EXPEDITE) {
+            return Some(Offer {
+                mode: wanted,
+                alternative: false,
+            });
+        }
+        self.may_pass(own, flags)
+            .then(|| self.offer(wanted, own))
+            .flatten()
+    }
+
     /// Judges a request (`own` is `None`) or a conversion from `own` that arrives.
     pub(super) fn judge(
         &self,
@@ -63,77 +136,58 @@ impl Resource {
         flags: RequestFlags,
         queue_length_max: usize,
     ) -> Verdict {
-        let its_turn = match own {
-            Some(_) if flags.contains(RequestFlags::QUECVT) => self.converting.is_empty(),
-            Some(_) => true,
-            None => self.converting.is_empty() && self.waiting.is_empty(),
-        };
-        if its_turn && self.admits(wanted, own) {
-            Verdict::Grant
-        } else if flags.contains(RequestFlags::NOQUEUE) {
+        if let Some(offer) = self.offer_on_arrival(wanted, own, flags) {
+            return Verdict::Grant(offer);
+        }
+        let may_queue = !flags.contains(RequestFlags::NOQUEUE);
+        let deadlock = may_queue && own.is_some_and(|own| self.would_deadlock(own));
+        if !deadlock
+            && self.may_pass(own, flags)
+            && let Some(offer) = self.alternative_offer(wanted, own, flags)
+        {
+            return Verdict::Grant(offer);
+        }
+        let demotes = flags.contains(RequestFlags::CONVDEADLK);
+        if !may_queue {
             Verdict::TryFailed
-        } else if own.is_some_and(|own| self.would_deadlock(own)) {
+        } else if deadlock && !demotes && !flags.contains(RequestFlags::NODLCKWT) {
             Verdict::Deadlock
         } else if self.queue_length() >= queue_length_max {
             Verdict::Full
+        } else if deadlock && demotes {
+            Verdict::Demote
         } else {
             Verdict::Queue
         }
     }
 
-    /// Grants what the lock asked for, and answers the operation.
-    pub(super) fn grant(&mut self, step: &mut Step<'_>, key: LockKey) {
+    /// Grants what is offered to a lock that stands in no queue, and answers its operation. `given` is
+    /// the value that came with it.
+    pub(super) fn grant(
+        &mut self,
+        step: &mut Step<'_>,
+        key: LockKey,
+        offer: Offer,
+        given: Option<ValueBlock>,
+    ) {
         let own = step.locks[key].granted;
-        let wanted = step.locks[key]
-            .requested
-            .expect("only a lock that asked is granted");
-        self.leave(step, key);
-        let token = self.next_token(own, wanted, &mut step.counters.token);
+        let token = self.next_token(own, offer.mode, &mut step.counters.token);
+        let read = self.transfer_value(&mut step.locks[key], offer.mode, given);
         let lock = &mut step.locks[key];
         lock.queue = Queue::Granted;
-        lock.granted = Some(wanted);
+        lock.granted = Some(offer.mode);
         lock.requested = None;
         lock.told = Mode::Nl;
+        lock.marks.remove(Marks::PASSED);
         lock.token = token;
+        if offer.alternative {
+            lock.status |= StatusFlags::ALTMODE;
+        }
+        let op = lock.op;
         self.enter(step, key);
-        let lock = &step.locks[key];
-        step.out.push(lock.done(lock.op, Status::Granted));
-    }
-
-    /// Grants, in order, everything that queues and can be granted now.
-    pub(super) fn grant_queued(&mut self, step: &mut Step<'_>) {
-        while let Some(key) = self.next_grantable(step) {
-            self.grant(step, key);
+        step.answer(key, op, Status::Granted);
+        if let Some(Output::Done { value, .. }) = step.out.last_mut() {
+            *value = read;
         }
-    }
-
-    /// The lock whose turn it is: nothing else that queues is granted before it.
-    pub(crate) fn next_in_turn(&self) -> Option<LockKey> {
-        self.converting.head().or_else(|| self.waiting.head())
-    }
-
-    /// The lock that is granted next, if one can be.
-    fn next_grantable(&self, step: &Step<'_>) -> Option<LockKey> {
-        let key = self.next_in_turn()?;
-        let lock = &step.locks[key];
-        self.admits(lock.requested?, lock.granted).then_some(key)
-    }
-
-    /// The token for a grant of `wanted` to a lock that held `own` and stands in no queue now;
-    /// `counter` is the table's.
-    fn next_token(&mut self, own: Option<Mode>, wanted: Mode, counter: &mut u64) -> Token {
-        let others = self.held;
-        let changes_room = own.is_some_and(|own| {
-            Mode::ALL
-                .into_iter()
-                .any(|mode| others.admit(mode) && mode.compatible(own) != mode.compatible(wanted))
-        });
-        if self.token == Token::default() || changes_room || !self.token_modes.admit(wanted) {
-            *counter += 1;
-            self.token = Token(*counter);
-            self.token_modes = ModeSet::default();
-        }
-        self.token_modes.insert(wanted);
-        self.token
     }
 }

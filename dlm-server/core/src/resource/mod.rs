@@ -2,34 +2,49 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `queue.rs` | a queue of locks; the counts of locks by mode |
-//! | `grant.rs` | the grant rule: what may be granted, in which order, under which token |
-//! | `wait.rs` | a new lock; cancelling; unlocking |
+//! | `queue.rs` | a list of locks; the counts of locks by mode |
+//! | `name.rs` | a name in little space |
+//! | `grant.rs` | the grant rule: what becomes of a lock that arrives; a grant |
+//! | `pending.rs` | who of those that queue is granted when something was given up |
+//! | `token.rs` | under which token a grant comes |
+//! | `wait.rs` | a new lock, and its owner's end |
 //! | `convert.rs` | a lock that wants another mode; the conversion deadlock |
+//! | `release.rs` | cancelling, unlocking, purging |
+//! | `value.rs` | when the value block moves |
 //! | `blocking.rs` | who is told that it is in the way |
 //!
 //! Every lock stands in exactly one queue: *granted* (the newest first), *converting* (granted in one
 //! mode, waiting for another) or *waiting* (both served in order, conversions before new requests). A
 //! resource exists as long as a lock stands on it.
 //!
-//! The behaviour is that of Linux' fs/dlm on the master of a resource (`fs/dlm/lock.c`), for the flags
-//! that [`RequestFlags`](crate::RequestFlags) knows.
+//! The behaviour is that of Linux' fs/dlm on the master of a resource (`fs/dlm/lock.c`).
 
 pub(crate) mod blocking;
 pub(crate) mod convert;
 pub(crate) mod grant;
+pub(crate) mod name;
+pub(crate) mod pending;
 pub(crate) mod queue;
+pub(crate) mod release;
+pub(crate) mod token;
+pub(crate) mod value;
 pub(crate) mod wait;
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use bitflags::bitflags;
 
 use crate::deadlock::Queue;
+use crate::flags::{RequestFlags, StatusFlags};
 use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick, Token};
 use crate::message::Output;
 use crate::mode::Mode;
 use crate::slab::{Slab, key};
 use crate::status::Status;
-use queue::{List, ModeCounts, ModeSet};
+use crate::value::ValueBlock;
+use name::Name;
+use queue::{List, ModeCounts, ModeSet, Queued, Queues};
 
 key!(
     /// The place of a lock in the table.
@@ -42,6 +57,24 @@ key!(
 
 /// All locks of a table.
 pub(crate) type Locks = Slab<LockKey, Lock>;
+
+bitflags! {
+    /// What else there is to remember of a lock.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Marks: u8 {
+        /// Its owner is gone, and nobody adopted it.
+        const ORPHAN = 0x1;
+        /// An operation with `VALBLK` was tried on it.
+        const VALUE_SEEN = 0x2;
+        /// Such an operation came before the last one that was accepted, or was it: values can be stored
+        /// through this lock.
+        const VALUE_ATTACHED = 0x4;
+        /// It was granted on arrival past others that queue, and was not told of them.
+        const PASSED = 0x8;
+        /// It queues, and does not fit the queue's plain order.
+        const OUT_OF_TURN = 0x10;
+    }
+}
 
 /// One lock.
 #[derive(Clone, Debug)]
@@ -66,6 +99,12 @@ pub(crate) struct Lock {
     pub(crate) prev: Option<LockKey>,
     /// The lock after it in its queue.
     pub(crate) next: Option<LockKey>,
+    /// The session's lock that came before it.
+    pub(crate) older: Option<LockKey>,
+    /// The session's lock that came after it.
+    pub(crate) newer: Option<LockKey>,
+    /// The flags of the last request or conversion, and of every unlock and cancel since.
+    pub(crate) flags: RequestFlags,
     /// The queue it stands in.
     pub(crate) queue: Queue,
     /// The mode it has: `None` in [`Queue::Waiting`] only.
@@ -74,14 +113,18 @@ pub(crate) struct Lock {
     pub(crate) requested: Option<Mode>,
     /// The strongest mode of which it was told since its last grant that it is in the way.
     pub(crate) told: Mode,
+    /// What the answer to its last operation says beside the status, so far.
+    pub(crate) status: StatusFlags,
+    /// What else there is.
+    pub(crate) marks: Marks,
 }
 
-// Of the 200 bytes that a held lock may cost with its share of the indexes.
-const _: () = assert!(size_of::<Lock>() <= 96);
+// Of the 200 bytes that a held lock may cost with its resource and its share of the indexes.
+const _: () = assert!(size_of::<Lock>() <= 88);
 
 impl Lock {
     /// Answers `op` with what the lock is now.
-    pub(crate) fn done(&self, op: OpId, status: Status) -> Output {
+    pub(crate) const fn done(&self, op: OpId, status: Status) -> Output {
         Output::Done {
             session: self.session,
             op,
@@ -89,6 +132,8 @@ impl Lock {
             status,
             mode: self.granted,
             token: self.token,
+            flags: self.status,
+            value: None,
         }
     }
 }
@@ -110,112 +155,160 @@ pub(crate) struct Step<'a> {
     pub(crate) now: Tick,
     pub(crate) locks: &'a mut Locks,
     pub(crate) counters: &'a mut Counters,
+    /// Values that queued conversions may yet store; see `value.rs`.
+    pub(crate) unstored: &'a mut BTreeMap<LockKey, ValueBlock>,
+    /// Where a step takes many locks away: the callbacks sent since the lock's last answer.
+    pub(crate) called: Option<&'a mut BTreeMap<LockKey, Mode>>,
+    pub(crate) queue_length_max: usize,
     pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl Step<'_> {
+    /// Answers `op` with what the lock is now.
+    pub(crate) fn answer(&mut self, key: LockKey, op: OpId, status: Status) {
+        if let Some(called) = &mut self.called {
+            called.remove(&key);
+        }
+        self.out.push(self.locks[key].done(op, status));
+    }
 }
 
 /// One resource.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
     pub(crate) lockspace: LockspaceId,
-    pub(crate) name: ResourceName,
+    pub(crate) name: Name,
     pub(crate) granted: List,
-    pub(crate) converting: List,
-    pub(crate) waiting: List,
+    /// What queues, where something does.
+    pub(crate) queues: Option<Box<Queues>>,
     /// Modes that are held: by granted locks, and by converting ones until they are converted.
     pub(crate) held: ModeCounts,
-    /// Modes that converting locks want.
-    pub(crate) converting_to: ModeCounts,
-    /// Modes that waiting locks want.
-    pub(crate) waiting_for: ModeCounts,
     /// The token of the last grant, zero before the first.
     pub(crate) token: Token,
     /// In which modes there were grants under `token`.
     pub(crate) token_modes: ModeSet,
+    /// Whether the value is not valid.
+    pub(crate) value_invalid: bool,
+    /// The value, from the first time it is stored.
+    pub(crate) value: Option<Box<ValueBlock>>,
 }
+
+// As with [`Lock`].
+const _: () = assert!(size_of::<Resource>() <= 104);
 
 impl Resource {
     /// A resource without a lock.
-    pub(crate) fn new(lockspace: LockspaceId, name: ResourceName) -> Self {
+    pub(crate) fn new(lockspace: LockspaceId, name: &ResourceName) -> Self {
         Self {
             lockspace,
-            name,
+            name: Name::new(name),
             granted: List::default(),
-            converting: List::default(),
-            waiting: List::default(),
+            queues: None,
             held: ModeCounts::default(),
-            converting_to: ModeCounts::default(),
-            waiting_for: ModeCounts::default(),
             token: Token::default(),
             token_modes: ModeSet::default(),
+            value_invalid: false,
+            value: None,
         }
     }
 
     /// Whether no lock stands on it, so that it can go.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.granted.is_empty() && self.converting.is_empty() && self.waiting.is_empty()
+        self.granted.is_empty() && self.queues.is_none()
+    }
+
+    /// What converts and waits.
+    pub(crate) fn queues(&self) -> &Queues {
+        self.queues.as_deref().unwrap_or(Queues::NONE)
+    }
+
+    /// What converts.
+    pub(crate) fn converting(&self) -> &Queued {
+        &self.queues().converting
+    }
+
+    /// What waits.
+    pub(crate) fn waiting(&self) -> &Queued {
+        &self.queues().waiting
     }
 
     /// How many locks convert or wait.
-    pub(crate) const fn queue_length(&self) -> usize {
-        self.converting.len() + self.waiting.len()
+    pub(crate) fn queue_length(&self) -> usize {
+        self.converting().list.len() + self.waiting().list.len()
     }
 
     /// The queue of that name.
-    pub(crate) const fn list(&self, queue: Queue) -> &List {
+    pub(crate) fn list(&self, queue: Queue) -> &List {
         match queue {
             Queue::Granted => &self.granted,
-            Queue::Converting => &self.converting,
-            Queue::Waiting => &self.waiting,
+            Queue::Converting => &self.converting().list,
+            Queue::Waiting => &self.waiting().list,
+        }
+    }
+
+    /// The queue of that name, and which locks do not fit its plain order. Granted locks do not queue.
+    fn queued_mut(&mut self, queue: Queue) -> Option<(&mut Queued, RequestFlags)> {
+        if queue == Queue::Granted {
+            return None;
+        }
+        let queues = self.queues.get_or_insert_default();
+        if queue == Queue::Converting {
+            Some((&mut queues.converting, pending::OUT_OF_TURN_CONVERTING))
+        } else {
+            Some((&mut queues.waiting, pending::OUT_OF_TURN_WAITING))
         }
     }
 
     /// Puts a lock that stands nowhere into the queue that it names, by the modes that it names: at
-    /// the front of the granted ones, at the end of the others. Everything that enters a queue is
-    /// counted and stamped here.
+    /// the front of the granted ones, at the end of the others, or at their front with `HEADQUE`.
+    /// Everything that enters a queue is counted and stamped here.
     fn enter(&mut self, step: &mut Step<'_>, key: LockKey) {
         step.counters.serial += 1;
         let lock = &mut step.locks[key];
         lock.since = step.now;
         lock.serial = step.counters.serial;
+        let (flags, requested) = (lock.flags, lock.requested);
         if let Some(mode) = lock.granted {
             self.held.add(mode);
         }
-        match (lock.queue, lock.requested) {
-            (Queue::Converting, Some(mode)) => self.converting_to.add(mode),
-            (Queue::Waiting, Some(mode)) => self.waiting_for.add(mode),
-            _ => {}
+        if lock.queue == Queue::Granted {
+            return self.granted.push_front(step.locks, key);
         }
-        match lock.queue {
-            Queue::Granted => return self.granted.push_front(step.locks, key),
-            Queue::Converting => self.converting.push_back(step.locks, key),
-            Queue::Waiting => self.waiting.push_back(step.locks, key),
+        let queue = lock.queue;
+        if let (Some((queued, out_of_turn)), Some(mode)) = (self.queued_mut(queue), requested) {
+            queued.wanted.add(mode);
+            let out_of_turn = flags.intersects(out_of_turn);
+            lock.marks.set(Marks::OUT_OF_TURN, out_of_turn);
+            queued.out_of_turn += u32::from(out_of_turn);
+            if flags.contains(RequestFlags::HEADQUE) {
+                queued.list.push_front(step.locks, key);
+            } else {
+                queued.list.push_back(step.locks, key);
+            }
+            step.counters.waiting += 1;
         }
-        step.counters.waiting += 1;
     }
 
     /// Takes a lock out of its queue. Everything that leaves a queue is counted here.
     fn leave(&mut self, step: &mut Step<'_>, key: LockKey) {
-        let lock = &step.locks[key];
+        let lock = &mut step.locks[key];
+        let (queue, requested) = (lock.queue, lock.requested);
         if let Some(mode) = lock.granted {
             self.held.remove(mode);
         }
-        match (lock.queue, lock.requested) {
-            (Queue::Converting, Some(mode)) => self.converting_to.remove(mode),
-            (Queue::Waiting, Some(mode)) => self.waiting_for.remove(mode),
-            _ => {}
+        if queue == Queue::Granted {
+            return self.granted.remove(step.locks, key);
         }
-        match lock.queue {
-            Queue::Granted => return self.granted.remove(step.locks, key),
-            Queue::Converting => self.converting.remove(step.locks, key),
-            Queue::Waiting => self.waiting.remove(step.locks, key),
+        let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
+        lock.marks.remove(Marks::OUT_OF_TURN);
+        if let (Some((queued, _)), Some(mode)) = (self.queued_mut(queue), requested) {
+            queued.wanted.remove(mode);
+            queued.out_of_turn -= u32::from(out_of_turn);
+            queued.list.remove(step.locks, key);
+            step.counters.waiting -= 1;
         }
-        step.counters.waiting -= 1;
-    }
-
-    /// To be called when something was given up: grants what can be granted now, then tells the
-    /// holders that are in the way of what still waits.
-    pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
-        self.grant_queued(step);
-        self.call_holders_for_queue(step);
+        if self.queue_length() == 0 {
+            self.queues = None;
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A queue of locks, the count of locks by mode, a set of modes.
+//! A list of locks, the count of locks by mode, a queue of locks that want something, a set of modes.
 //!
 //! Queues are linked through the locks themselves, so that a lock leaves from anywhere at the same
 //! cost. The grant rule looks at counts instead of locks: with a thousand waiters, a step costs what it
@@ -7,7 +7,7 @@
 use super::{LockKey, Locks};
 use crate::mode::Mode;
 
-/// A queue of locks; the links are in the locks.
+/// Some locks in an order; the links are in the locks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct List {
     head: Option<LockKey>,
@@ -16,6 +16,15 @@ pub(crate) struct List {
 }
 
 impl List {
+    /// A list of nothing.
+    pub(crate) const fn new() -> Self {
+        Self {
+            head: None,
+            tail: None,
+            len: 0,
+        }
+    }
+
     /// The first lock.
     pub(crate) const fn head(&self) -> Option<LockKey> {
         self.head
@@ -29,6 +38,11 @@ impl List {
     /// Whether none does.
     pub(crate) const fn is_empty(&self) -> bool {
         self.head.is_none()
+    }
+
+    /// Whether `key` is the first.
+    pub(crate) fn starts_with(&self, key: LockKey) -> bool {
+        self.head == Some(key)
     }
 
     /// Puts a lock that stands in no queue before all others.
@@ -95,6 +109,11 @@ impl ModeCounts {
         self.0[mode as usize] > 0
     }
 
+    /// The strongest mode of which there is one.
+    pub(crate) fn strongest(&self) -> Option<Mode> {
+        self.modes().next_back()
+    }
+
     /// The modes of which there is one, the weakest first.
     pub(crate) fn modes(&self) -> impl DoubleEndedIterator<Item = Mode> {
         Mode::ALL.into_iter().filter(|&mode| self.has(mode))
@@ -104,6 +123,46 @@ impl ModeCounts {
     pub(crate) fn admit(&self, mode: Mode) -> bool {
         self.modes().all(|held| held.compatible(mode))
     }
+}
+
+/// Locks that want a mode, the first to be served first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queued {
+    /// The locks.
+    pub(crate) list: List,
+    /// The modes that they want.
+    pub(crate) wanted: ModeCounts,
+    /// How many of them do not fit the plain order of service, so that it is not enough to look at the
+    /// first one.
+    pub(crate) out_of_turn: u32,
+}
+
+/// What queues on a resource, where something does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queues {
+    /// Locks that are held in one mode and want another.
+    pub(crate) converting: Queued,
+    /// Locks that want to be held.
+    pub(crate) waiting: Queued,
+}
+
+impl Queued {
+    /// A queue with nothing in it.
+    pub(crate) const fn new() -> Self {
+        Self {
+            list: List::new(),
+            wanted: ModeCounts([0; Mode::ALL.len()]),
+            out_of_turn: 0,
+        }
+    }
+}
+
+impl Queues {
+    /// What a resource without queues has.
+    pub(crate) const NONE: &'static Self = &Self {
+        converting: Queued::new(),
+        waiting: Queued::new(),
+    };
 }
 
 /// Some of the modes.

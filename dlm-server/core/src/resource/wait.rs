@@ -1,10 +1,10 @@
-//! A new lock, and how a lock goes: cancelled while it waits, or unlocked.
+//! A new lock, and an orphan that finds a new owner.
 
 use super::grant::Verdict;
-use super::{Lock, LockKey, Resource, ResourceKey, Step};
+use super::{Lock, LockKey, Marks, Resource, ResourceKey, Step};
 use crate::deadlock::Queue;
-use crate::flags::RequestFlags;
-use crate::ids::{LockId, OpId, Owner, SessionId, Token};
+use crate::flags::{RequestFlags, StatusFlags};
+use crate::ids::{LockId, OpId, Owner, SessionId, Tick, Token};
 use crate::message::Output;
 use crate::mode::Mode;
 use crate::status::{Refusal, Status};
@@ -20,103 +20,119 @@ pub(crate) struct Request {
     pub(crate) flags: RequestFlags,
 }
 
-impl Resource {
-    /// Grants or queues a new lock. `None` where no lock came of it, and the answer says why.
-    ///
-    /// A request that is granted on arrival changes nothing for what waits, since nothing does.
-    pub(crate) fn request(
-        &mut self,
-        step: &mut Step<'_>,
-        place: ResourceKey,
-        request: Request,
-        queue_length_max: usize,
-    ) -> Option<LockKey> {
-        let Request {
-            session,
-            op,
-            lock,
-            owner,
-            mode,
-            flags,
-        } = request;
-        let verdict = self.judge(mode, None, flags, queue_length_max);
-        let failed = match verdict {
-            Verdict::Grant | Verdict::Queue => None,
-            Verdict::TryFailed => Some(Status::TryFailed),
-            Verdict::Full => Some(Status::Refused(Refusal::QueueLength)),
-            Verdict::Deadlock => {
-                unreachable!("a new lock holds nothing that others could wait for")
-            }
-        };
-        if let Some(status) = failed {
-            step.out.push(Output::Done {
-                session,
-                op,
-                lock,
-                status,
-                mode: None,
-                token: Token::default(),
-            });
-            if status == Status::TryFailed && flags.contains(RequestFlags::NOQUEUEBAST) {
-                self.call_all(step, mode, None);
-            }
-            return None;
+/// Whether these flags go with a new lock (fs/dlm's `set_lock_args`).
+pub(crate) fn flags_fit(flags: RequestFlags, mode: Mode) -> bool {
+    use RequestFlags as F;
+    let expedites = flags.contains(F::EXPEDITE);
+    !flags.intersects(F::CANCEL | F::QUECVT | F::CONVDEADLK)
+        && !(expedites && (flags.contains(F::NOQUEUE) || mode != Mode::Nl))
+}
+
+impl Request {
+    /// Says that no lock came of it.
+    fn failed(&self, status: Status) -> Output {
+        Output::Done {
+            session: self.session,
+            op: self.op,
+            lock: self.lock,
+            status,
+            mode: None,
+            token: Token::default(),
+            flags: StatusFlags::empty(),
+            value: None,
         }
-        let key = step.locks.insert(Lock {
-            session,
-            id: lock,
-            owner,
-            op,
-            since: step.now,
+    }
+
+    /// The lock that comes of it; it stands in no queue yet.
+    fn lock(&self, place: ResourceKey) -> Lock {
+        let mut lock = Lock {
+            session: self.session,
+            id: self.lock,
+            owner: self.owner,
+            op: self.op,
+            since: Tick::default(),
             serial: 0,
             token: Token::default(),
             resource: place,
             prev: None,
             next: None,
+            older: None,
+            newer: None,
+            flags: RequestFlags::empty(),
             queue: Queue::Waiting,
             granted: None,
-            requested: Some(mode),
+            requested: Some(self.mode),
             told: Mode::Nl,
-        });
-        self.enter(step, key);
-        if verdict == Verdict::Grant {
-            self.grant(step, key);
-        } else {
-            self.call_holders(step, mode, key);
-        }
-        Some(key)
+            status: StatusFlags::empty(),
+            marks: Marks::empty(),
+        };
+        let seen = self.flags.contains(RequestFlags::VALBLK);
+        lock.marks.set(Marks::VALUE_SEEN, seen);
+        lock.accept(self.flags);
+        lock
     }
+}
 
-    /// Ends what the lock waits for: a waiting lock is gone (`true`), a converting one keeps its mode.
-    pub(crate) fn cancel(&mut self, step: &mut Step<'_>, key: LockKey, op: OpId) -> bool {
-        self.leave(step, key);
+impl Resource {
+    /// Grants or queues a new lock. `None` where no lock came of it, and the answer says why.
+    ///
+    /// A request that is granted on arrival changes nothing for what waits.
+    pub(crate) fn request(
+        &mut self,
+        step: &mut Step<'_>,
+        place: ResourceKey,
+        request: &Request,
+    ) -> Option<LockKey> {
+        let (mode, flags) = (request.mode, request.flags);
+        match self.judge(mode, None, flags, step.queue_length_max) {
+            Verdict::Grant(offer) => {
+                let key = step.locks.insert(request.lock(place));
+                self.grant(step, key, offer, None);
+                let passed = self.queues.is_some();
+                step.locks[key].marks.set(Marks::PASSED, passed);
+                Some(key)
+            }
+            Verdict::Queue => {
+                let key = step.locks.insert(request.lock(place));
+                self.enter(step, key);
+                self.call_holders(step, mode, key);
+                Some(key)
+            }
+            Verdict::TryFailed => {
+                step.out.push(request.failed(Status::TryFailed));
+                if flags.contains(RequestFlags::NOQUEUEBAST) {
+                    self.call_all(step, mode, None);
+                }
+                None
+            }
+            Verdict::Full => {
+                let full = Status::Refused(Refusal::QueueLength);
+                step.out.push(request.failed(full));
+                None
+            }
+            Verdict::Deadlock | Verdict::Demote => {
+                unreachable!("a new lock holds nothing that others could wait for")
+            }
+        }
+    }
+}
+
+impl Resource {
+    /// Gives an orphan to who asked for it, flags and all; nothing about them is checked, as in fs/dlm
+    /// (`dlm_user_adopt_orphan`). The orphan may convert: somebody who knows its number may have asked.
+    pub(crate) fn adopt(&mut self, step: &mut Step<'_>, key: LockKey, request: &Request) {
         let lock = &mut step.locks[key];
-        lock.requested = None;
-        step.out.push(lock.done(lock.op, Status::Cancelled));
-        step.out.push(lock.done(op, Status::CancelDone));
-        let gone = lock.granted.is_none();
-        if gone {
-            step.locks.remove(key);
-        } else {
-            lock.queue = Queue::Granted;
-            self.enter(step, key);
+        lock.marks.remove(Marks::ORPHAN);
+        lock.owner = request.owner;
+        lock.status = StatusFlags::empty();
+        lock.flags = request.flags;
+        // It goes on standing where its old flags put it.
+        let fits = !lock.marks.contains(Marks::OUT_OF_TURN);
+        if let (true, Some((queued, out_of_turn))) = (fits, self.queued_mut(lock.queue)) {
+            let out_of_turn = request.flags.intersects(out_of_turn);
+            lock.marks.set(Marks::OUT_OF_TURN, out_of_turn);
+            queued.out_of_turn += u32::from(out_of_turn);
         }
-        self.settle(step);
-        gone
-    }
-
-    /// Unlocks a granted lock.
-    pub(crate) fn unlock(&mut self, step: &mut Step<'_>, key: LockKey, op: OpId) {
-        let mut lock = self.purge(step, key);
-        lock.granted = None;
-        lock.token = Token::default();
-        step.out.push(lock.done(op, Status::Unlocked));
-        self.settle(step);
-    }
-
-    /// Takes a lock away, wherever it stands. The caller settles the resource afterwards.
-    pub(crate) fn purge(&mut self, step: &mut Step<'_>, key: LockKey) -> Lock {
-        self.leave(step, key);
-        step.locks.remove(key)
+        step.answer(key, request.op, Status::Adopted);
     }
 }

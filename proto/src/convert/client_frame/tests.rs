@@ -9,6 +9,31 @@ use super::*;
 use crate::{FRAME_BYTES_MAX, render, strategies};
 
 proptest! {
+    /// Whatever comes is read or refused; what is read means the same when it is written again.
+    #[test]
+    fn no_bytes_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        read_again(&bytes)?;
+    }
+
+    /// The same of frames that were damaged on the way, which get deeper than noise does.
+    #[test]
+    fn no_damage_breaks_the_decoder(
+        frame in strategies::client_frame(),
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6),
+        keep in any::<proptest::sample::Index>(),
+    ) {
+        let mut bytes = render::client_frame(&frame).encode_to_vec();
+        for (at, byte) in damage {
+            let len = bytes.len().max(1);
+            if let Some(place) = bytes.get_mut(at % len) {
+                *place = byte;
+            }
+        }
+        read_again(&bytes)?;
+        bytes.truncate(keep.index(bytes.len() + 1));
+        read_again(&bytes)?;
+    }
+
     #[test]
     fn what_was_rendered_is_read_back(frame in strategies::client_frame()) {
         let bytes = render::client_frame(&frame).encode_to_vec();
@@ -16,6 +41,20 @@ proptest! {
         let parsed = client_frame(decoded);
         prop_assert_eq!(parsed, Ok(ParsedClientFrame { frame, refused: Vec::new() }));
     }
+}
+
+fn read_again(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let Ok(decoded) = wire::ClientFrame::decode(bytes) else {
+        return Ok(());
+    };
+    // A hello is read by another function, and must not break that one either.
+    let _ = hello(decoded.clone());
+    if let Ok(parsed) = client_frame(decoded) {
+        let again = render::client_frame(&parsed.frame).encode_to_vec();
+        let again = client_frame(wire::ClientFrame::decode(&again[..]).unwrap());
+        prop_assert_eq!(again.unwrap().frame, parsed.frame);
+    }
+    Ok(())
 }
 
 fn operations(kinds: Vec<Option<Kind>>) -> wire::ClientFrame {
@@ -60,28 +99,42 @@ fn a_hello_comes_first_alone_and_once() {
 
 #[test]
 fn what_nobody_may_have_is_refused_under_its_number() {
-    let open = Some(Kind::OpenLockspace(wire::OpenLockspace {
-        name: "x".repeat(65),
+    let open = |name: String, value_length| {
+        let breaks_deadlocks = false;
+        let options = wire::LockspaceOptions {
+            value_length,
+            breaks_deadlocks,
+        };
+        let options = Some(options);
+        Some(Kind::OpenLockspace(wire::OpenLockspace { name, options }))
+    };
+    let unlock = Some(Kind::Unlock(wire::Unlock {
+        lock: 8,
+        flags: 0,
+        value: Some(Bytes::from_static(&[1; 257])),
     }));
     let parsed = client_frame(operations(vec![
-        request(b"", 3, 0),
+        unlock,
         request(&[7; 65], 3, 0),
-        request(b"ok", 3, 0x1),
+        request(b"", 3, 0x1),
         request(b"ok", 3, 0x2),
-        open,
+        open("x".repeat(65), 0),
+        open("x".into(), 12),
     ]))
     .unwrap();
-    let refused: Vec<_> = parsed
-        .refused
-        .iter()
-        .map(|each| (each.op.0, each.lock.0, each.refusal))
-        .collect();
+    let refused = |op, lock, refusal| RefusedOperation::Lock {
+        op: OpId(op),
+        lock: LockId(lock),
+        refusal,
+    };
+    let not_opened = |op, why| RefusedOperation::Lockspace { op: OpId(op), why };
     assert_eq!(
-        refused,
+        parsed.refused,
         [
-            (1, 9, Refusal::NameLength),
-            (2, 9, Refusal::NameLength),
-            (5, 0, Refusal::NameLength),
+            refused(1, 8, Refusal::ValueLength),
+            refused(2, 9, Refusal::NameLength),
+            not_opened(5, LockspaceRefusal::Name),
+            not_opened(6, LockspaceRefusal::ValueLength),
         ]
     );
     let [third, fourth] = &parsed.frame.operations[..] else {
@@ -107,7 +160,12 @@ fn what_means_nothing_ends_the_stream() {
             })
         );
     }
-    let unlock = || Some(Kind::Unlock(wire::Unlock { lock: 1 }));
+    let unlock = || {
+        Some(Kind::Unlock(wire::Unlock {
+            lock: 1,
+            ..wire::Unlock::default()
+        }))
+    };
     let mut twice = operations(vec![unlock(), unlock()]);
     twice.operations[1].op = 1;
     assert_eq!(
@@ -140,8 +198,8 @@ fn a_report_that_means_nothing_ends_the_stream() {
         }],
         ..wire::HoldersReport::default()
     };
-    let bad_length = WireError::ResourceNameLength { bytes: 0 };
-    assert_eq!(read(with_glock(b"", 1, 1)), bad_length);
+    let bad_length = WireError::ResourceNameLength { bytes: 65 };
+    assert_eq!(read(with_glock(&[7; 65], 1, 1)), bad_length);
     let unknown = |what| WireError::Enumeration { what, value: 0 };
     assert_eq!(read(with_glock(b"a", 0, 1)), unknown("mode"));
     assert_eq!(read(with_glock(b"a", 1, 0)), unknown("role"));
@@ -158,13 +216,12 @@ fn a_report_that_means_nothing_ends_the_stream() {
 fn the_fullest_frame_fits_and_a_longer_report_is_cut() {
     let largest = Operation {
         op: OpId(u64::MAX),
-        kind: OperationKind::Request {
-            lockspace: LockspaceId(u32::MAX),
+        kind: OperationKind::Convert {
             lock: LockId(u64::MAX),
-            name: ResourceName::new(&[0xff; 64]).unwrap(),
             mode: dlm_core::Mode::Ex,
-            flags: RequestFlags::all(),
+            flags: RequestFlags::from_bits_retain(u32::MAX),
             owner: Owner(u64::MAX),
+            value: ValueBlock::new(&[0xff; 256]).ok(),
         },
     };
     let holder = HolderReport {

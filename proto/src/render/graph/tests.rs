@@ -1,7 +1,7 @@
 //! One lock held by a node, one wanted by a client that does not report.
 
 use dlm_core::deadlock::{GlockReport, Queue, Reason, Role};
-use dlm_core::{LockId, Mode};
+use dlm_core::{LockId, Mode, RequestFlags};
 
 use super::*;
 
@@ -19,6 +19,7 @@ fn resource(name: &ResourceName) -> ResourceView {
         requested,
         since: Tick(40),
         serial: 1,
+        flags: RequestFlags::empty(),
     };
     ResourceView {
         lockspace: SPACE,

@@ -39,7 +39,7 @@ fn two_locks_in_opposite_orders_are_a_cycle() {
 
 #[test]
 fn the_tables_own_view_shows_it() {
-    let mut table = LockTable::new(Limits::DEFAULT);
+    let mut table = LockTable::new(Limits::DEFAULT, 1);
     let mut out = Vec::new();
     for session in [SessionId(1), SessionId(2)] {
         table.step(Tick(0), Input::SessionStarted { session }, &mut out);

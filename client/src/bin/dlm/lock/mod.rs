@@ -1,0 +1,159 @@
+//! `dlm lock`: a command that runs while a lock is held, and not a moment longer.
+
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use dlm_client::{Client, ConnectOptions, Guard, LockError, Lockspace};
+use tokio::time::timeout;
+
+use self::supervise::{Supervised, Verdict};
+use crate::cli::LockArguments;
+use crate::error::CommandError;
+use crate::watchdog::link::Ending;
+
+mod signals;
+mod supervise;
+
+/// The lock could not be had with `--try` or within `--timeout`. `EX_TEMPFAIL` of sysexits.h: the same
+/// command may succeed later.
+pub(crate) const NOT_AVAILABLE: u8 = 75;
+
+/// Shells report the end by a signal as this and the signal's number.
+const SIGNALLED: i32 = 128;
+
+/// The most bytes of a session's name.
+const SESSION_NAME_BYTES_MAX: usize = 64;
+
+pub(crate) async fn run(
+    endpoint: &str,
+    arguments: &LockArguments,
+) -> Result<ExitCode, CommandError> {
+    let options = ConnectOptions {
+        endpoint: endpoint.into(),
+        name: session_name(),
+    };
+    let client = Client::connect(options).await?;
+    let held = hold(&client, endpoint, arguments).await;
+    // Whatever happened: nothing of this session is to be left when this process ends.
+    client.close().await;
+    held
+}
+
+/// This process, as others see it in listings.
+fn session_name() -> String {
+    let pid = format!(":{}", std::process::id());
+    let system = rustix::system::uname();
+    let mut name = String::from_utf8_lossy(system.nodename().to_bytes()).into_owned();
+    name.retain(|each| !each.is_control());
+    while name.len() + pid.len() > SESSION_NAME_BYTES_MAX {
+        name.pop();
+    }
+    name + &pid
+}
+
+async fn hold(
+    client: &Client,
+    endpoint: &str,
+    arguments: &LockArguments,
+) -> Result<ExitCode, CommandError> {
+    let lockspace = client.lockspace(&arguments.lockspace).await?;
+    let mut guard = acquire(&lockspace, arguments).await?;
+    let supervised = Supervised::start(&arguments.command, &environment(&guard, arguments))?;
+    let verdict = supervised.run(&mut guard).await?;
+    match verdict {
+        Verdict::Ended(ending) => {
+            guard.unlock().await.map_err(|error| CommandError::Lost {
+                endpoint: endpoint.into(),
+                why: reason(&error),
+            })?;
+            Ok(exit_code(ending))
+        }
+        Verdict::Silent => Err(CommandError::Silent),
+        Verdict::Lost => {
+            let why = match guard.unlock().await {
+                Err(error) => reason(&error),
+                Ok(()) => "it is not known why".into(),
+            };
+            let endpoint = endpoint.into();
+            Err(CommandError::Lost { endpoint, why })
+        }
+    }
+}
+
+fn reason(error: &LockError) -> String {
+    match error {
+        LockError::SessionLost(lost) => lost.why.clone(),
+        error => error.to_string(),
+    }
+}
+
+async fn acquire(lockspace: &Lockspace, arguments: &LockArguments) -> Result<Guard, CommandError> {
+    let name = arguments.name.as_bytes();
+    let mode = arguments.mode;
+    let locked = if arguments.r#try {
+        lockspace.try_lock(name, mode).await
+    } else {
+        let locking = lockspace.lock(name, mode);
+        match arguments.timeout {
+            None => locking.await,
+            // Dropped, the request is cancelled.
+            Some(limit) => timeout(limit, locking)
+                .await
+                .unwrap_or(Err(LockError::TryFailed)),
+        }
+    };
+    locked.map_err(|error| match error {
+        LockError::TryFailed => CommandError::NotAvailable {
+            name: arguments.name.to_string_lossy().into_owned(),
+        },
+        error => CommandError::Lock(error),
+    })
+}
+
+/// What the command is told of its lock.
+fn environment(
+    guard: &Guard,
+    arguments: &LockArguments,
+) -> Vec<(&'static str, std::ffi::OsString)> {
+    vec![
+        ("GLOCKWORK_LOCKSPACE", arguments.lockspace.clone().into()),
+        ("GLOCKWORK_LOCK", arguments.name.clone()),
+        ("GLOCKWORK_MODE", guard.mode().name().into()),
+        ("GLOCKWORK_TOKEN", guard.token().0.to_string().into()),
+    ]
+}
+
+fn exit_code(ending: Ending) -> ExitCode {
+    let code = match ending {
+        Ending::Exited(status) => status,
+        Ending::Killed(signal) => SIGNALLED + signal,
+    };
+    // A status has eight bits, and signals end at 64.
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sessions_name_is_this_process() {
+        let name = session_name();
+        assert!(
+            name.ends_with(&format!(":{}", std::process::id())),
+            "{name}"
+        );
+        assert!(name.len() <= SESSION_NAME_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_signal_is_reported_as_shells_do() {
+        for (ending, code) in [
+            (Ending::Exited(0), 0),
+            (Ending::Exited(255), 255),
+            (Ending::Killed(9), 137),
+        ] {
+            assert_eq!(exit_code(ending), ExitCode::from(code));
+        }
+    }
+}
