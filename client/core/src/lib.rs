@@ -14,6 +14,7 @@ pub mod glock;
 pub mod invariants;
 pub mod limits;
 
+pub use glock::dump::{GlockDump, GlockFlags, HolderDump};
 pub use glock::event::{Failure, HolderId, Input, Message, Output, Release};
 pub use glock::flags::HolderFlags;
 pub use glock::hold_time::HoldTime;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use dlm_core::Owner;
 use dlm_core::deadlock::{GlockReport, HolderReport};
-use glock_core::State;
+use glock_core::{Glock, GlockDump, GlockFlags, State};
 
 use super::table::Entry;
 use super::{Glocks, Inner};
@@ -62,22 +62,32 @@ impl Glocks {
         for shard in inner.shards() {
             glocks.extend(shard.glocks.values().map(|entry| entry.glock.clone()));
         }
-        glocks.sort_by_key(glock_core::Glock::name);
+        glocks.sort_by_key(Glock::name);
         let tasks = inner.tasks().clone();
         let now = inner.now();
         let mut text = String::new();
         for glock in glocks {
+            let mut dump = glock.dump(now);
+            let object = inner.object_line(&mut dump);
             let task = |owner: Owner| tasks.get(&owner).map(String::as_str);
             // Writing to a string does not fail.
-            let _ = glock.dump(now, task, &mut text);
-            let object = inner
-                .objects
-                .dump(glock.name())
-                .filter(|_| glock.state() != State::Un);
+            let _ = dump.write(task, &mut text);
             if let Some(line) = object {
                 let _ = writeln!(text, " {line}");
             }
         }
         text
+    }
+}
+
+impl Inner {
+    /// The object's own line, if it has one and the glock is not in UN, with the flag that says so.
+    fn object_line(&self, dump: &mut GlockDump) -> Option<String> {
+        if dump.state == State::Un {
+            return None;
+        }
+        let line = self.objects.dump(dump.name)?;
+        dump.flags |= GlockFlags::OBJECT;
+        Some(line)
     }
 }

@@ -212,7 +212,7 @@ async fn the_dump_names_tasks_and_objects() {
     let dump = node.glocks.dump();
     let lines: Vec<&str> = dump.lines().collect();
     assert!(
-        lines[0].starts_with("G:  s:EX n:2/102ab f:q t:EX d:EX/0"),
+        lines[0].starts_with("G:  s:EX n:2/102ab f:qo t:EX d:EX/0"),
         "{dump}"
     );
     assert_eq!(lines[1], format!(" H: s:EX f:H e:0 p:{} [writer]", owner.0));

@@ -31,6 +31,18 @@ impl State {
         }
     }
 
+    /// The state that a lock mode stands for, if it stands for one: no glock asks for CR or PW.
+    #[must_use]
+    pub const fn of_mode(mode: Mode) -> Option<Self> {
+        match mode {
+            Mode::Nl => Some(Self::Un),
+            Mode::Pr => Some(Self::Sh),
+            Mode::Cw => Some(Self::Df),
+            Mode::Ex => Some(Self::Ex),
+            Mode::Cr | Mode::Pw => None,
+        }
+    }
+
     /// The state to demote to, so that a lock of `wanted` can be granted to somebody else
     /// (gfs2: a callback for EX asks for UN, for CW asks for DF, for PR asks for SH).
     #[must_use]
@@ -84,6 +96,8 @@ impl fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     const ALL: [State; 4] = [State::Un, State::Sh, State::Df, State::Ex];
@@ -105,6 +119,13 @@ mod tests {
             }
         }
         assert_eq!(State::Sh.join(State::Df), State::Ex);
+    }
+
+    #[test]
+    fn a_mode_stands_for_the_state_that_stands_for_it() {
+        let states: Vec<State> = Mode::ALL.into_iter().filter_map(State::of_mode).collect();
+        let modes: Vec<Mode> = states.iter().map(|state| state.mode()).collect();
+        assert_eq!(modes, [Mode::Nl, Mode::Cw, Mode::Pr, Mode::Ex]);
     }
 
     #[test]
