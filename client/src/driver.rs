@@ -3,19 +3,22 @@
 //! Whatever is queued when the last frame has been taken goes out in the next, up to the limit of a
 //! frame; nothing is delayed to fill one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use dlm_core::{LockId, LockspaceId, OpId, RequestFlags, Status};
 use glockwork_proto::frame::{
     ClientFrame, Event, HoldersReport, Operation, OperationKind, QueryId,
 };
+use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::{Name, OPERATIONS_PER_FRAME_MAX, convert, render, wire};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Status as RpcStatus, Streaming};
 
 use crate::counters::Counting;
 use crate::error::LockError;
+use crate::glocks;
+use crate::limits::GLOCKS_QUERIES_MAX;
 use crate::session::{Command, Route, Shared};
 
 type Opened = oneshot::Sender<Result<LockspaceId, LockError>>;
@@ -30,6 +33,8 @@ pub(crate) struct Driver {
     /// A holders query that is not answered yet. A newer one replaces it: the server has stopped
     /// waiting for the older.
     query: Option<QueryId>,
+    /// Queries after glocks that are not answered yet. Several may be waited for at once.
+    glocks_queries: VecDeque<GlocksQuery>,
     last_op: u64,
     /// Lockspaces being opened.
     opening: BTreeMap<OpId, Opened>,
@@ -55,6 +60,7 @@ impl Driver {
             inbound,
             queued: Vec::new(),
             query: None,
+            glocks_queries: VecDeque::new(),
             last_op: 0,
             opening: BTreeMap::new(),
             cancels: BTreeSet::new(),
@@ -65,7 +71,8 @@ impl Driver {
 
     pub(crate) async fn run(mut self) {
         let why = loop {
-            let sends = !self.queued.is_empty() || self.query.is_some();
+            let asked = self.query.is_some() || !self.glocks_queries.is_empty();
+            let sends = asked || !self.queued.is_empty();
             let outbound = self.outbound.clone();
             tokio::select! {
                 frame = self.inbound.message() => {
@@ -142,6 +149,12 @@ impl Driver {
             }
         }
         frame.report = self.query.take().map(|query| self.report(query));
+        // One of the two in a frame: both together may be longer than one.
+        if frame.report.is_none()
+            && let Some(query) = self.glocks_queries.pop_front()
+        {
+            frame.glocks = Some(glocks::page(&self.shared.glocks(), query));
+        }
         let counting = &self.shared.counting;
         Counting::add(&counting.operations_sent, frame.operations.len());
         Counting::add(&counting.frames_sent, 1);
@@ -236,6 +249,10 @@ impl Driver {
             self.event(event);
         }
         self.query = frame.query.or(self.query);
+        if let Some(query) = frame.glocks_query {
+            self.glocks_queries.truncate(GLOCKS_QUERIES_MAX - 1);
+            self.glocks_queries.push_back(query);
+        }
         Ok(())
     }
 

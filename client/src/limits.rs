@@ -16,6 +16,10 @@ pub const GLOCKS_MAX_DEFAULT: usize = 1 << 20;
 /// The most tasks that have names in reports. A task beyond has its number.
 pub const TASK_NAMES_MAX: usize = 1 << 14;
 
+/// The most pages of glocks that a server may wait for at once; what it asks for beyond takes the place of
+/// the last. A server keeps to the same number.
+pub const GLOCKS_QUERIES_MAX: usize = 16;
+
 /// How long connecting may take, the server's welcome included.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 

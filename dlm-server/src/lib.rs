@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod error;
 pub mod limits;
 
+mod glocks;
 mod lockspaces;
 mod look;
 mod outbox;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use glockwork_proto::frame::{Event, QueryId, ServerFrame, Welcome};
+use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::{OPERATIONS_PER_FRAME_MAX, render, wire};
 use tokio::sync::Notify;
 use tokio_stream::Stream;
@@ -31,6 +32,7 @@ struct State {
     welcome: Option<Welcome>,
     events: VecDeque<Event>,
     queries: VecDeque<QueryId>,
+    glocks_queries: VecDeque<GlocksQuery>,
     /// Operations that were read and not yet handled; each will put its answer here.
     announced: usize,
     end: Option<End>,
@@ -87,6 +89,17 @@ impl Outbox {
                 state.queries.pop_front();
             }
             state.queries.push_back(query);
+        });
+    }
+
+    /// Asks for a page of the session's glocks.
+    pub(crate) fn ask_glocks(&self, query: GlocksQuery) {
+        self.put(|state| {
+            // As above.
+            if state.glocks_queries.len() >= LOOKS_MAX {
+                state.glocks_queries.pop_front();
+            }
+            state.glocks_queries.push_back(query);
         });
     }
 
@@ -159,13 +172,15 @@ impl State {
         if let Some(welcome) = self.welcome.take() {
             return Some(render::welcome(welcome));
         }
-        if self.events.is_empty() && self.queries.is_empty() {
+        let asks = !self.queries.is_empty() || !self.glocks_queries.is_empty();
+        if self.events.is_empty() && !asks {
             return None;
         }
         let count = self.events.len().min(OPERATIONS_PER_FRAME_MAX);
         Some(render::server_frame(&ServerFrame {
             events: self.events.drain(..count).collect(),
             query: self.queries.pop_front(),
+            glocks_query: self.glocks_queries.pop_front(),
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! The gRPC services, each a thin layer between a stream and the shard.
 
+mod glocks;
 mod inspect;
 mod lock;
 

@@ -23,6 +23,7 @@ mod tests;
 pub(crate) use command::{Command, Listed, Orphans, Seen};
 
 use crate::error::SessionError;
+use crate::glocks::GlockQuestions;
 use crate::limits::{FRAMES_QUEUED_MAX, SESSIONS_MAX};
 use crate::lockspaces::Lockspaces;
 use crate::look::Looks;
@@ -37,6 +38,7 @@ pub(crate) struct Shard {
     session_last: u64,
     lockspaces: Lockspaces,
     looks: Looks,
+    glocks: GlockQuestions,
     outputs: Vec<Output>,
     started: Instant,
     /// When the command in hand was taken up: one moment for all that it causes.
@@ -60,6 +62,7 @@ impl Shard {
             session_last: 0,
             lockspaces: Lockspaces::default(),
             looks: Looks::default(),
+            glocks: GlockQuestions::default(),
             outputs: Vec::new(),
             started: Instant::now(),
             now: Tick(0),
@@ -103,6 +106,14 @@ impl Shard {
             }
             Command::Lockspaces { answer } => {
                 let _ = answer.send(self.list_lockspaces());
+            }
+            Command::AskGlocks {
+                session,
+                lockspace,
+                after,
+                asked,
+            } => {
+                let _ = asked.send(self.ask_glocks(session, lockspace, after));
             }
             Command::Purge { orphans, answer } => {
                 let _ = answer.send(self.purge(orphans));
@@ -166,6 +177,7 @@ impl Shard {
         left.outbox.end(end);
         self.input(Input::SessionEnded { session });
         self.looks.session_ended(session);
+        self.glocks.session_ended(session);
         for lockspace in left.lockspaces {
             self.close_lockspace(lockspace);
         }
@@ -188,6 +200,9 @@ impl Shard {
         }
         if let Some(report) = frame.report {
             self.looks.report(session, report);
+        }
+        if let Some(report) = frame.glocks {
+            self.glocks.report(session, report);
         }
         if frame.goodbye {
             self.deliver();

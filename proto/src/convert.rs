@@ -6,11 +6,13 @@
 //! its sender learns it under the operation's number and the stream goes on.
 
 mod client_frame;
+mod glocks;
 mod listing;
 mod server_frame;
 mod words;
 
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
+pub use glocks::glocks_page;
 pub use listing::{locks_page, lockspaces};
 pub use server_frame::{server_frame, welcome};
 pub use words::{lockspace_refusal, mode, mode_or_none, queue, reason, role, status};

@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use crate::limits::{NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::limits::{
+    GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
+};
 use crate::version::VersionRange;
 
 /// A message that was decoded but means nothing. Each line says what is wrong and what its sender
@@ -72,6 +74,12 @@ pub enum WireError {
         /// How many it has.
         count: usize,
     },
+    /// A page of too many glocks and holders.
+    #[error("a page of {count} glocks and holders; send at most {GLOCKS_PER_PAGE_MAX}")]
+    GlocksTooMany {
+        /// How many it has.
+        count: usize,
+    },
     /// An operation of a kind that is not set or not known.
     #[error("operation {op} is of no known kind; set one that version 1 of the protocol has")]
     OperationKind {
@@ -108,6 +116,18 @@ pub enum WireError {
         what: &'static str,
         /// The number.
         value: i32,
+    },
+    /// A glock under a name that no glock has.
+    #[error("\"{name}\" is no glock's name; the session that reports it is broken")]
+    GlockName {
+        /// The name, escaped.
+        name: String,
+    },
+    /// A glock in a mode that no state of glocks stands for.
+    #[error("no glock is ever in {mode}; the session that reports it is broken")]
+    GlockState {
+        /// The mode.
+        mode: &'static str,
     },
     /// A cycle that names an edge that is not there.
     #[error("a cycle names edge {index} of {edges}; the server's reply contradicts itself")]

@@ -7,6 +7,7 @@ use dlm_core::{
 };
 use thiserror::Error;
 
+use crate::glocks::{GlocksQuery, GlocksReport};
 use crate::name::Name;
 use crate::version::VersionRange;
 
@@ -35,6 +36,8 @@ pub struct ClientFrame {
     pub operations: Vec<Operation>,
     /// The answer to a query.
     pub report: Option<HoldersReport>,
+    /// The answer to a query after glocks. Not in one frame with the other: both are large.
+    pub glocks: Option<GlocksReport>,
     /// The session ends.
     pub goodbye: bool,
 }
@@ -171,6 +174,8 @@ pub struct ServerFrame {
     pub events: Vec<Event>,
     /// A question after the session's local holders.
     pub query: Option<QueryId>,
+    /// A question after the session's glocks.
+    pub glocks_query: Option<GlocksQuery>,
 }
 
 /// One thing that happened.

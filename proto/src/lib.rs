@@ -10,6 +10,7 @@ pub mod convert;
 pub mod descriptor;
 pub mod error;
 pub mod frame;
+pub mod glocks;
 pub mod limits;
 pub mod listing;
 pub mod name;
@@ -33,8 +34,8 @@ pub mod wire {
 pub use descriptor::FILE_DESCRIPTOR_SET;
 pub use error::WireError;
 pub use limits::{
-    DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, LOCKS_PER_PAGE_MAX, OPERATIONS_PER_FRAME_MAX,
-    REPORT_ENTRIES_MAX,
+    DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX, LOCKS_PER_PAGE_MAX,
+    OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
 };
 pub use name::Name;
 pub use version::{PROTOCOL_VERSION, VersionRange};

@@ -22,6 +22,13 @@ pub const OPERATIONS_PER_FRAME_MAX: usize = 2048;
 /// The most tasks, glocks and holders, counted together, in one report of a node.
 pub const REPORT_ENTRIES_MAX: usize = 32_768;
 
+/// The most glocks and holders, counted together, in one page of a dump of glocks: the next page is asked for
+/// when it is wanted, so that a million glocks are dumped without anybody holding all of them.
+pub const GLOCKS_PER_PAGE_MAX: usize = 4096;
+
+/// The most bytes of what an object says of itself in a dump: gfs2's longest line has about 120.
+pub const OBJECT_BYTES_MAX: usize = 256;
+
 /// The most bytes in a lock graph's reply: some hundred thousand locks. A picture of more helps nobody.
 pub const GRAPH_REPLY_BYTES_MAX: usize = 64 << 20;
 
@@ -38,6 +45,15 @@ const OPERATION_BYTES_MAX: usize = VALUE_BYTES_MAX + 80;
 
 /// More than a task, a glock without its holders, or a holder can take in a report.
 const REPORT_ENTRY_BYTES_MAX: usize = 100;
+
+/// More than a glock without its holders, or a holder, can take in a page of a dump.
+const GLOCK_BYTES_MAX: usize = OBJECT_BYTES_MAX + 160;
+
+const _: () = assert!(
+    OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX + GLOCKS_PER_PAGE_MAX * GLOCK_BYTES_MAX
+        <= FRAME_BYTES_MAX,
+    "a page of a dump stands in a frame, and by itself in an answer"
+);
 
 const _: () = assert!(
     OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX + REPORT_ENTRIES_MAX * REPORT_ENTRY_BYTES_MAX

@@ -1,12 +1,14 @@
 //! From the domain to the wire.
 
 mod client_frame;
+mod glocks;
 mod graph;
 mod listing;
 mod server_frame;
 pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
+pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};
 pub use listing::{LocksPages, lockspaces};
 pub use server_frame::{server_frame, welcome};

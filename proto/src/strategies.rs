@@ -14,6 +14,7 @@ use crate::frame::{
     ClientFrame, Event, HoldersReport, LockspaceRefusal, Operation, OperationKind, QueryId,
     ServerFrame,
 };
+use crate::glocks::{Glock, GlockHolder, GlocksQuery, GlocksReport, ObjectLines};
 use crate::name::Name;
 
 fn mode() -> impl Strategy<Value = Mode> {
@@ -135,18 +136,81 @@ fn report() -> impl Strategy<Value = HoldersReport> {
     })
 }
 
+fn glock_holder() -> impl Strategy<Value = GlockHolder> {
+    (any::<(u32, bool, u64, u64)>(), mode(), option::of(name())).prop_map(
+        |((flags, granted, owner, age_us), state, task)| GlockHolder {
+            state,
+            flags,
+            granted,
+            owner: Owner(owner),
+            task,
+            age_us,
+        },
+    )
+}
+
+fn glock() -> impl Strategy<Value = Glock> {
+    (
+        (resource_name(), mode(), mode(), option::of(mode())),
+        any::<(u64, u32, u32, u32, u32)>(),
+        vec(glock_holder(), 0..4),
+        any::<String>(),
+    )
+        .prop_map(
+            |((name, state, target, demanded), numbers, holders, object)| {
+                let (demanded_us, flags, references, hold_ms, holders_left_out) = numbers;
+                Glock {
+                    name,
+                    state,
+                    target,
+                    demanded,
+                    demanded_us,
+                    flags,
+                    references,
+                    hold_ms,
+                    holders,
+                    holders_left_out,
+                    object: ObjectLines::lossy(&object),
+                }
+            },
+        )
+}
+
+fn glocks_report() -> impl Strategy<Value = GlocksReport> {
+    (any::<(u64, bool)>(), vec(glock(), 0..4)).prop_map(|((query, more), glocks)| GlocksReport {
+        query: QueryId(query),
+        glocks,
+        more,
+    })
+}
+
+fn glocks_query() -> impl Strategy<Value = GlocksQuery> {
+    // No name is empty where it is the last of a page.
+    let after = resource_name().prop_map(|name| Some(name).filter(|it| !it.as_bytes().is_empty()));
+    (any::<(u64, u32)>(), after).prop_map(|((query, lockspace), after)| GlocksQuery {
+        query: QueryId(query),
+        lockspace: LockspaceId(lockspace),
+        after,
+    })
+}
+
 /// A frame with operations numbered from 1.
 pub(crate) fn client_frame() -> impl Strategy<Value = ClientFrame> {
-    (vec(kind(), 0..8), option::of(report()), any::<bool>()).prop_map(|(kinds, report, goodbye)| {
-        ClientFrame {
+    (
+        vec(kind(), 0..8),
+        option::of(report()),
+        option::of(glocks_report()),
+        any::<bool>(),
+    )
+        .prop_map(|(kinds, report, glocks, goodbye)| ClientFrame {
             operations: (1..)
                 .zip(kinds)
                 .map(|(op, kind)| Operation { op: OpId(op), kind })
                 .collect(),
             report,
+            glocks,
             goodbye,
-        }
-    })
+        })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -212,8 +276,14 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// Any frame but a welcome.
 pub(crate) fn server_frame() -> impl Strategy<Value = ServerFrame> {
-    (vec(event(), 0..8), option::of(any::<u64>())).prop_map(|(events, query)| ServerFrame {
-        events,
-        query: query.map(QueryId),
-    })
+    (
+        vec(event(), 0..8),
+        option::of(any::<u64>()),
+        option::of(glocks_query()),
+    )
+        .prop_map(|(events, query, glocks_query)| ServerFrame {
+            events,
+            query: query.map(QueryId),
+            glocks_query,
+        })
 }

@@ -65,6 +65,7 @@ pub use glock_core::glock::HoldTime;
 pub use glock_core::{GlockName, GlockType, HolderFlags, Release, State};
 use holder::Tag;
 pub use holder::{Holder, HolderRequest};
+pub(crate) use report::page;
 use table::{Answer, Enqueued, Shard};
 
 use crate::limits::TASK_NAMES_MAX;

@@ -1,10 +1,14 @@
 //! Who holds and who waits on this node: for the server's lock graph, and as gfs2's dump.
 
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write;
+use std::sync::Arc;
 
-use dlm_core::Owner;
 use dlm_core::deadlock::{GlockReport, HolderReport};
-use glock_core::{Glock, GlockDump, GlockFlags, State};
+use dlm_core::{LockspaceId, Owner};
+use glock_core::{Glock, GlockDump, GlockFlags, GlockName, State};
+use glockwork_proto::glocks::{self as proto, GlocksQuery, GlocksReport, ObjectLines};
+use glockwork_proto::{GLOCKS_PER_PAGE_MAX, Name};
 
 use super::table::Entry;
 use super::{Glocks, Inner};
@@ -81,6 +85,66 @@ impl Glocks {
 }
 
 impl Inner {
+    pub(crate) fn lockspace(&self) -> LockspaceId {
+        self.lockspace
+    }
+
+    /// The names of the first so many glocks behind one, and whether there are more.
+    pub(crate) fn names_after(
+        &self,
+        after: Option<GlockName>,
+        max: usize,
+    ) -> (Vec<GlockName>, bool) {
+        let mut first = BinaryHeap::with_capacity(max + 1);
+        let mut more = false;
+        for shard in self.shards() {
+            let names = shard.glocks.keys().copied();
+            for name in names.filter(|&name| after.is_none_or(|after| name > after)) {
+                if first.len() < max {
+                    first.push(name);
+                } else {
+                    more = true;
+                    let mut largest = first.peek_mut().expect("max is not zero");
+                    if name < *largest {
+                        *largest = name;
+                    }
+                }
+            }
+        }
+        (first.into_sorted_vec(), more)
+    }
+
+    /// A glock as a dump shows it, if it is still there.
+    pub(crate) fn dump_of(&self, name: GlockName) -> Option<proto::Glock> {
+        let now = self.now();
+        let mut dump = self.shard(name).glocks.get(&name)?.glock.dump(now);
+        // Not under the table's lock.
+        let object = self.object_line(&mut dump);
+        let tasks = self.tasks();
+        let holders = dump.holders.iter().map(|holder| proto::GlockHolder {
+            state: holder.state.mode(),
+            flags: holder.flags.bits(),
+            granted: holder.granted,
+            owner: holder.owner,
+            task: tasks.get(&holder.owner).map(|name| Name::lossy(name)),
+            age_us: holder.age_us,
+        });
+        let glock = proto::Glock {
+            name: name.resource(),
+            state: dump.state.mode(),
+            target: dump.target.mode(),
+            demanded: dump.demanded.map(State::mode),
+            demanded_us: dump.demanded_us,
+            flags: dump.flags.bits(),
+            references: dump.references,
+            hold_ms: dump.hold_ms,
+            holders: holders.collect(),
+            holders_left_out: 0,
+            object: object.as_deref().and_then(ObjectLines::lossy),
+        };
+        Some(glock.cut())
+    }
+
     /// The object's own line, if it has one and the glock is not in UN, with the flag that says so.
     fn object_line(&self, dump: &mut GlockDump) -> Option<String> {
         if dump.state == State::Un {
@@ -89,5 +153,60 @@ impl Inner {
         let line = self.objects.dump(dump.name)?;
         dump.flags |= GlockFlags::OBJECT;
         Some(line)
+    }
+}
+
+/// A page of the glocks in all tables of a session.
+///
+/// Two tables over one lockspace may both have a glock; it is the first one's then.
+pub(crate) fn page(tables: &[Arc<Inner>], query: GlocksQuery) -> GlocksReport {
+    let mut report = GlocksReport {
+        query: query.query,
+        glocks: Vec::new(),
+        more: false,
+    };
+    let mut after = query.after.as_ref().and_then(GlockName::of_resource);
+    let tables = tables.iter();
+    let tables: Vec<_> = tables
+        .filter(|table| table.lockspace() == query.lockspace)
+        .collect();
+    // Nothing but glocks that have gone meanwhile is not the end.
+    while report.glocks.is_empty() {
+        let mut names = BTreeMap::new();
+        report.more = false;
+        for table in &tables {
+            let (first, more) = table.names_after(after, GLOCKS_PER_PAGE_MAX);
+            report.more |= more;
+            for name in first {
+                names.entry(name).or_insert(*table);
+            }
+        }
+        // Beyond so many, a table may have names that it did not say.
+        while names.len() > GLOCKS_PER_PAGE_MAX {
+            names.pop_last();
+            report.more = true;
+        }
+        let Some(&last) = names.keys().next_back() else {
+            break;
+        };
+        fill(&mut report, names);
+        after = Some(last);
+    }
+    report
+}
+
+/// As many of them as have room in a page; each alone has.
+fn fill(report: &mut GlocksReport, names: BTreeMap<GlockName, &Arc<Inner>>) {
+    let mut room = GLOCKS_PER_PAGE_MAX;
+    for (name, table) in names {
+        let Some(glock) = table.dump_of(name) else {
+            continue;
+        };
+        let Some(rest) = room.checked_sub(glock.entries()) else {
+            report.more = true;
+            return;
+        };
+        room = rest;
+        report.glocks.push(glock);
     }
 }

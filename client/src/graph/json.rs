@@ -30,14 +30,14 @@ pub(super) fn mode<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S
     serializer.serialize_str(mode.name())
 }
 
-pub(super) fn mode_or_none<S: Serializer>(
+pub(crate) fn mode_or_none<S: Serializer>(
     mode: &Option<Mode>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     mode.map(Mode::name).serialize(serializer)
 }
 
-pub(super) fn queue<S: Serializer>(queue: &Queue, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn queue<S: Serializer>(queue: &Queue, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match queue {
         Queue::Granted => "granted",
         Queue::Converting => "converting",

@@ -13,26 +13,7 @@ impl Object {
     /// columns 8 to 23, in hexadecimal (gfs2's layout).
     #[must_use]
     pub fn glock(&self) -> Option<GlockName> {
-        const TYPES: [GlockType; 8] = [
-            GlockType::Nondisk,
-            GlockType::Inode,
-            GlockType::Rgrp,
-            GlockType::Meta,
-            GlockType::Iopen,
-            GlockType::Flock,
-            GlockType::Quota,
-            GlockType::Journal,
-        ];
-        let text = str::from_utf8(self.name.as_bytes()).ok()?;
-        let (kind, number) = text.split_at_checked(8)?;
-        let hexadecimal = |text: &str| u64::from_str_radix(text.trim_start(), 16).ok();
-        let kind = hexadecimal(kind)?;
-        let glock = GlockName {
-            kind: TYPES.into_iter().find(|&each| each as u64 == kind)?,
-            number: hexadecimal(number)?,
-        };
-        // Whatever else could be read as these two numbers is a name of somebody else's making.
-        (glock.resource() == self.name).then_some(glock)
+        GlockName::of_resource(&self.name)
     }
 
     /// The mode, with the glock state that it stands for in parentheses where the object is a glock and

@@ -1,6 +1,7 @@
 //! The client against a real server in the same process: everything but the process boundary.
 
 mod caching;
+mod pages;
 mod raw;
 mod session;
 mod sharing;

@@ -5,8 +5,10 @@ use glockwork_proto::wire;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::Iter;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::glocks;
 use crate::error::LookError;
 use crate::limits::GRAPH_BYTES_MAX;
 use crate::search::Search;
@@ -41,6 +43,7 @@ impl Iterator for Pages {
 #[tonic::async_trait]
 impl wire::inspect_server::Inspect for InspectService {
     type LocksStream = Iter<Pages>;
+    type GlocksStream = ReceiverStream<Result<wire::GlocksPage, Status>>;
 
     async fn graph(
         &self,
@@ -80,6 +83,18 @@ impl wire::inspect_server::Inspect for InspectService {
         let listed = self.search.ask(question).await??;
         let pages = LocksPages::new(listed.resources, listed.names, listed.now);
         Ok(Response::new(tokio_stream::iter(Pages(pages))))
+    }
+
+    async fn glocks(
+        &self,
+        request: Request<wire::GlocksRequest>,
+    ) -> Result<Response<Self::GlocksStream>, Status> {
+        let question = |answer| Command::Lockspaces { answer };
+        let lockspaces = self.search.ask(question).await?;
+        let lockspaces = glocks::wanted(lockspaces, request.get_ref())?;
+        let (pages, stream) = mpsc::channel(1);
+        tokio::spawn(glocks::collect(self.search.clone(), lockspaces, pages));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn lockspaces(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use dlm_core::deadlock::{ResourceView, Victim};
 use dlm_core::detail::ResourceDetail;
-use dlm_core::{LockspaceId, Owner, SessionId, Tick};
+use dlm_core::{LockspaceId, Owner, ResourceName, SessionId, Tick};
 use glockwork_proto::convert::ParsedClientFrame;
 use glockwork_proto::frame::{Hello, QueryId};
+use glockwork_proto::glocks::GlocksReport;
 use glockwork_proto::listing::LockspaceListing;
 use glockwork_proto::render::Names;
 use glockwork_proto::wire;
@@ -51,6 +52,13 @@ pub(crate) enum Command {
     /// Somebody wants a list of the lockspaces.
     Lockspaces {
         answer: oneshot::Sender<Vec<LockspaceListing>>,
+    },
+    /// Somebody dumps glocks, and a session is asked for a page of its own.
+    AskGlocks {
+        session: SessionId,
+        lockspace: LockspaceId,
+        after: Option<ResourceName>,
+        asked: oneshot::Sender<Result<oneshot::Receiver<GlocksReport>, LookError>>,
     },
     /// Somebody looks after the cluster and takes orphans away.
     Purge {

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dlm_core::deadlock::Victim;
-use dlm_core::{Input, LockspaceId, OpId, Output, Tick};
+use dlm_core::{Input, LockspaceId, OpId, Output, ResourceName, SessionId, Tick};
 use glockwork_proto::frame::QueryId;
+use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use glockwork_proto::listing::LockspaceListing;
 use glockwork_proto::render::Names;
 use glockwork_proto::{Name, wire};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tracing::info;
 
 use super::{Listed, Orphans, Seen, Shard};
@@ -44,6 +45,27 @@ impl Shard {
             names: self.names(),
             now: self.now,
         })
+    }
+
+    /// Asks a session for the glocks behind one. Whoever waits for the answer learns from its end that the
+    /// session has ended.
+    pub(super) fn ask_glocks(
+        &mut self,
+        session: SessionId,
+        lockspace: LockspaceId,
+        after: Option<ResourceName>,
+    ) -> Result<oneshot::Receiver<GlocksReport>, LookError> {
+        let (sender, answer) = oneshot::channel();
+        let Some(to) = self.sessions.get(&session) else {
+            return Ok(answer);
+        };
+        let query = self.glocks.ask(session, sender)?;
+        to.outbox.ask_glocks(GlocksQuery {
+            query,
+            lockspace,
+            after,
+        });
+        Ok(answer)
     }
 
     pub(super) fn locks(&self, lockspace: Option<String>) -> Result<Listed, LookError> {

@@ -14,6 +14,7 @@ use dlm_server::embedded::Server;
 use glockwork_proto::frame::{
     ClientFrame, Event, Hello, HoldersReport, Operation, OperationKind, QueryId,
 };
+use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::wire::lock_client::LockClient;
 use glockwork_proto::{Name, VersionRange, convert, render, wire};
 use tokio::sync::mpsc;
@@ -95,6 +96,7 @@ pub(crate) struct Raw {
     pub(crate) stream: Stream,
     pub(crate) lockspace: LockspaceId,
     pub(crate) queries: VecDeque<QueryId>,
+    glocks_queries: VecDeque<GlocksQuery>,
     pub(crate) tokens: Vec<Token>,
     events: VecDeque<Event>,
     op: u64,
@@ -109,6 +111,7 @@ impl Raw {
             stream,
             lockspace: LockspaceId(0),
             queries: VecDeque::new(),
+            glocks_queries: VecDeque::new(),
             tokens: Vec::new(),
             events: VecDeque::new(),
             op: 0,
@@ -195,6 +198,7 @@ impl Raw {
         let frame = convert::server_frame(frame.expect("the stream goes on")).unwrap();
         self.events.extend(frame.events);
         self.queries.extend(frame.query);
+        self.glocks_queries.extend(frame.glocks_query);
     }
 
     /// What comes next, by lock.
@@ -220,6 +224,14 @@ impl Raw {
         self.request(lock, name, mode).await;
         let granted = Told::Done(lock, Status::Granted, Some(mode));
         assert_eq!(self.told().await, granted);
+    }
+
+    /// Waits for a question after glocks.
+    pub(crate) async fn glocks_query(&mut self) -> GlocksQuery {
+        while self.glocks_queries.is_empty() {
+            self.read_frame().await;
+        }
+        self.glocks_queries.pop_front().unwrap()
     }
 
     /// Waits for a query and answers it as a client without glocks does.

@@ -30,7 +30,11 @@ pub struct ParsedClientFrame {
 /// [`WireError::HelloMissing`], [`WireError::HelloNotAlone`], or what is wrong with the name.
 pub fn hello(frame: wire::ClientFrame) -> Result<Hello, WireError> {
     let hello = frame.hello.ok_or(WireError::HelloMissing)?;
-    if !frame.operations.is_empty() || frame.holders.is_some() || frame.goodbye {
+    if !frame.operations.is_empty()
+        || frame.holders.is_some()
+        || frame.glocks.is_some()
+        || frame.goodbye
+    {
         return Err(WireError::HelloNotAlone);
     }
     Ok(Hello {
@@ -72,6 +76,7 @@ pub fn client_frame(frame: wire::ClientFrame) -> Result<ParsedClientFrame, WireE
         frame: ClientFrame {
             operations,
             report: frame.holders.map(report).transpose()?,
+            glocks: frame.glocks.map(super::glocks::report).transpose()?,
             goodbye: frame.goodbye,
         },
         refused,

@@ -23,7 +23,7 @@ pub fn welcome(frame: &wire::ServerFrame) -> Result<Welcome, WireError> {
 ///
 /// # Errors
 /// [`WireError::WelcomeAgain`], [`WireError::EventKind`], [`WireError::Enumeration`],
-/// [`WireError::ValueLength`] or [`WireError::LockspaceOptions`].
+/// [`WireError::ValueLength`], [`WireError::LockspaceOptions`] or [`WireError::ResourceNameLength`].
 pub fn server_frame(frame: wire::ServerFrame) -> Result<ServerFrame, WireError> {
     if frame.welcome.is_some() {
         return Err(WireError::WelcomeAgain);
@@ -31,6 +31,11 @@ pub fn server_frame(frame: wire::ServerFrame) -> Result<ServerFrame, WireError> 
     Ok(ServerFrame {
         events: frame.events.iter().map(event).collect::<Result<_, _>>()?,
         query: frame.holders_query.map(|query| QueryId(query.query)),
+        glocks_query: frame
+            .glocks_query
+            .as_ref()
+            .map(super::glocks::query)
+            .transpose()?,
     })
 }
 

@@ -36,6 +36,7 @@ pub fn client_frame(frame: &ClientFrame) -> wire::ClientFrame {
         hello: None,
         operations: frame.operations.iter().map(operation).collect(),
         holders: frame.report.as_ref().map(report),
+        glocks: frame.glocks.as_ref().map(super::glocks::report),
         goodbye: frame.goodbye,
     }
 }

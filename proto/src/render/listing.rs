@@ -63,7 +63,10 @@ impl Iterator for LocksPages {
     type Item = wire::LocksPage;
 
     fn next(&mut self) -> Option<wire::LocksPage> {
-        let mut page = wire::LocksPage::default();
+        let mut page = wire::LocksPage {
+            uptime_us: self.now.0,
+            ..wire::LocksPage::default()
+        };
         let mut room = LOCKS_PER_PAGE_MAX;
         while room > 0
             && let Some(resource) = self.rest.take().or_else(|| self.resources.next())

@@ -28,6 +28,7 @@ pub fn server_frame(frame: &ServerFrame) -> wire::ServerFrame {
         holders_query: frame
             .query
             .map(|query| wire::HoldersQuery { query: query.0 }),
+        glocks_query: frame.glocks_query.as_ref().map(super::glocks::query),
     }
 }
 

@@ -73,7 +73,9 @@ impl GlockFlags {
     /// gfs2's letters.
     #[must_use]
     pub fn letters(self) -> String {
-        let set = GLOCK_LETTERS.iter().filter(|(flag, _)| self.contains(*flag));
+        let set = GLOCK_LETTERS
+            .iter()
+            .filter(|(flag, _)| self.contains(*flag));
         set.map(|&(_, letter)| letter).collect()
     }
 }
@@ -112,6 +114,8 @@ pub struct HolderDump {
     pub granted: bool,
     /// Its task.
     pub owner: Owner,
+    /// How long it has held or waited, in microseconds.
+    pub age_us: u64,
 }
 
 impl GlockDump {
@@ -175,6 +179,7 @@ impl Glock {
             flags: holder.flags,
             granted: holder.granted,
             owner: holder.owner,
+            age_us: now.since(holder.since),
         });
         let references = self.queue.holders.len() + usize::from(self.linked);
         GlockDump {
@@ -267,6 +272,7 @@ mod tests {
             flags: HolderFlags::all(),
             granted: true,
             owner: Owner(0),
+            age_us: 0,
         };
         assert_eq!(holder.letters(), "tTAEcHs");
         (holder.flags, holder.granted) = (HolderFlags::empty(), false);

@@ -26,6 +26,20 @@ pub enum GlockType {
     Journal = 9,
 }
 
+impl GlockType {
+    /// All of them, by number.
+    pub const ALL: [Self; 8] = [
+        Self::Nondisk,
+        Self::Inode,
+        Self::Rgrp,
+        Self::Meta,
+        Self::Iopen,
+        Self::Flock,
+        Self::Quota,
+        Self::Journal,
+    ];
+}
+
 /// A glock's name: type and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GlockName {
@@ -43,6 +57,23 @@ impl GlockName {
             kind: GlockType::Inode,
             number,
         }
+    }
+
+    /// The glock whose resource has this name, if it is one's: whatever else could be read as two numbers
+    /// is a name of somebody else's making.
+    #[must_use]
+    pub fn of_resource(name: &ResourceName) -> Option<Self> {
+        let text = core::str::from_utf8(name.as_bytes()).ok()?;
+        let (kind, number) = text.split_at_checked(8)?;
+        let hexadecimal = |text: &str| u64::from_str_radix(text.trim_start(), 16).ok();
+        let kind = hexadecimal(kind)?;
+        let glock = Self {
+            kind: GlockType::ALL
+                .into_iter()
+                .find(|&each| each as u64 == kind)?,
+            number: hexadecimal(number)?,
+        };
+        (glock.resource() == *name).then_some(glock)
     }
 
     /// The resource's name in the lockspace: 24 bytes of ASCII, the type in columns 0 to 7 and the
@@ -64,6 +95,8 @@ impl fmt::Display for GlockName {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -71,5 +104,20 @@ mod tests {
         let name = GlockName::inode(0x102ab).resource();
         assert_eq!(name.as_bytes(), b"       2           102ab");
         assert_eq!(name.as_bytes().len(), 24);
+    }
+
+    #[test]
+    fn names_read_as_they_are_written_and_sort_as_their_bytes_do() {
+        let numbers = [0, 9, 0xa, 0x10, 0x102ab, u64::MAX];
+        let names = GlockType::ALL.map(|kind| numbers.map(|number| GlockName { kind, number }));
+        let names = names.concat();
+        assert!(names.is_sorted());
+        let resources: Vec<_> = names.iter().map(|name| name.resource()).collect();
+        assert!(resources.is_sorted());
+        let read: Vec<_> = resources
+            .iter()
+            .filter_map(GlockName::of_resource)
+            .collect();
+        assert_eq!(read, names);
     }
 }

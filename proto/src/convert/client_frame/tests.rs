@@ -6,7 +6,9 @@ use prost::bytes::Bytes;
 use wire::operation::Kind;
 
 use super::*;
-use crate::{FRAME_BYTES_MAX, render, strategies};
+use crate::glocks::{Glock, GlockHolder, GlocksReport, ObjectLines};
+use crate::limits::OBJECT_BYTES_MAX;
+use crate::{FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX, render, strategies};
 
 proptest! {
     /// Whatever comes is read or refused; what is read means the same when it is written again.
@@ -239,13 +241,14 @@ fn the_fullest_frame_fits_and_a_longer_report_is_cut() {
         holders: vec![holder],
     };
     let task = (Owner(u64::MAX), Name::lossy(&"x".repeat(64)));
-    let frame = ClientFrame {
+    let mut frame = ClientFrame {
         operations: vec![largest; OPERATIONS_PER_FRAME_MAX],
         report: Some(HoldersReport {
             query: QueryId(u64::MAX),
             tasks: vec![task; REPORT_ENTRIES_MAX],
             glocks: vec![glock; REPORT_ENTRIES_MAX / 4],
         }),
+        glocks: None,
         goodbye: true,
     };
     let mut rendered = render::client_frame(&frame);
@@ -256,4 +259,49 @@ fn the_fullest_frame_fits_and_a_longer_report_is_cut() {
     let report = client_frame(rendered).unwrap().frame.report.unwrap();
     assert_eq!(report.entries(), REPORT_ENTRIES_MAX);
     assert_eq!(report.glocks.len(), REPORT_ENTRIES_MAX / 4);
+
+    frame.report = None;
+    frame.glocks = Some(fullest_page());
+    let mut rendered = render::client_frame(&frame);
+    assert!(rendered.encoded_len() <= FRAME_BYTES_MAX);
+    rendered.operations.clear();
+    let page = client_frame(rendered.clone()).unwrap().frame.glocks;
+    assert_eq!(page, frame.glocks);
+    let glocks = &mut rendered.glocks.as_mut().unwrap().glocks;
+    glocks.push(wire::Glock::default());
+    let count = GLOCKS_PER_PAGE_MAX + 1;
+    let refused = client_frame(rendered);
+    assert_eq!(refused, Err(WireError::GlocksTooMany { count }));
+}
+
+fn fullest_page() -> GlocksReport {
+    let holder = GlockHolder {
+        state: dlm_core::Mode::Ex,
+        flags: u32::MAX,
+        granted: true,
+        owner: Owner(u64::MAX),
+        task: Some(Name::lossy(&"x".repeat(64))),
+        age_us: u64::MAX,
+    };
+    let glock = |holders: usize| Glock {
+        name: ResourceName::new(&[0xff; 64]).unwrap(),
+        state: dlm_core::Mode::Ex,
+        target: dlm_core::Mode::Ex,
+        demanded: Some(dlm_core::Mode::Ex),
+        demanded_us: u64::MAX,
+        flags: u32::MAX,
+        references: u32::MAX,
+        hold_ms: u32::MAX,
+        holders: vec![holder.clone(); holders],
+        holders_left_out: u32::MAX,
+        object: ObjectLines::lossy(&"x".repeat(OBJECT_BYTES_MAX)),
+    };
+    let alone = glock(2 * GLOCKS_PER_PAGE_MAX).cut();
+    assert_eq!(alone.entries(), GLOCKS_PER_PAGE_MAX);
+    assert_eq!(alone.holders_left_out as usize, GLOCKS_PER_PAGE_MAX + 1);
+    GlocksReport {
+        query: QueryId(u64::MAX),
+        glocks: vec![glock(0); GLOCKS_PER_PAGE_MAX],
+        more: true,
+    }
 }

@@ -1,4 +1,10 @@
-//! Looking at a running server: no session is needed, and nothing changes.
+//! Looking at a running server: no session is needed, and nothing changes, but where [`purge`] takes orphans
+//! away.
+
+pub mod dump;
+mod glocks;
+mod locks;
+mod lockspaces;
 
 use std::time::Duration;
 
@@ -9,7 +15,11 @@ use serde::Serialize;
 use thiserror::Error;
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
+
+pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
+pub use locks::{ListedLock, Lock, Locks, Resource, locks};
+pub use lockspaces::{LockspaceSession, LockspaceStatus, lockspaces, purge};
 
 use crate::endpoints;
 use crate::error::{ConnectError, innermost};
@@ -113,10 +123,7 @@ async fn ask_for_graph(endpoint: &str, lockspace: String) -> Result<GraphSnapsho
     let mut client = connect(endpoint).await?;
     let request = wire::GraphRequest { lockspace };
     let reply = answer(endpoint, client.graph(request)).await?;
-    GraphSnapshot::try_from(reply).map_err(|why| {
-        let endpoint = endpoint.into();
-        InspectError::Answer { endpoint, why }
-    })
+    GraphSnapshot::try_from(reply).map_err(|why| unreadable(endpoint, why))
 }
 
 /// The server in numbers.
@@ -145,12 +152,32 @@ pub async fn status(endpoint: &str) -> Result<ServerStatus, InspectError> {
 }
 
 async fn connect(endpoint: &str) -> Result<InspectClient<Channel>, InspectError> {
+    let client = InspectClient::new(channel(endpoint).await?);
+    Ok(client.max_decoding_message_size(GRAPH_REPLY_BYTES_MAX))
+}
+
+async fn channel(endpoint: &str) -> Result<Channel, InspectError> {
     let channel = endpoints::parse(endpoint)?.connect().await;
-    let channel = channel.map_err(|error| ConnectError::Unreachable {
+    let unreachable = |error| ConnectError::Unreachable {
         endpoint: endpoint.into(),
         why: innermost(&error),
-    })?;
-    Ok(InspectClient::new(channel).max_decoding_message_size(GRAPH_REPLY_BYTES_MAX))
+    };
+    Ok(channel.map_err(unreachable)?)
+}
+
+/// The next message of a stream. `None` at its end.
+async fn next<T>(endpoint: &str, stream: &mut Streaming<T>) -> Result<Option<T>, InspectError> {
+    let endpoint = endpoint.to_owned();
+    match timeout(ANSWER_WAIT_MAX, stream.message()).await {
+        Ok(Ok(message)) => Ok(message),
+        Ok(Err(status)) => Err(refused(endpoint, &status)),
+        Err(_) => Err(InspectError::Late { endpoint }),
+    }
+}
+
+fn unreadable(endpoint: &str, why: WireError) -> InspectError {
+    let endpoint = endpoint.into();
+    InspectError::Answer { endpoint, why }
 }
 
 async fn answer<T>(

@@ -1,0 +1,87 @@
+//! The lockspaces of a server, and taking orphans out of them.
+
+use glockwork_proto::wire::lock_client::LockClient;
+use glockwork_proto::{convert, wire};
+use serde::Serialize;
+
+use super::{InspectError, answer, channel, connect, unreadable};
+
+/// A lockspace in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockspaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its number; no other lockspace of the server ever had it.
+    pub id: u32,
+    /// How long its value blocks are, in bytes.
+    pub value_length: usize,
+    /// Whether deadlocks that are found in it are broken.
+    pub breaks_deadlocks: bool,
+    /// The sessions that have it open.
+    pub sessions: Vec<LockspaceSession>,
+    /// Resources with a lock on them.
+    pub resources: u64,
+    /// Locks, held or waited for.
+    pub locks: u64,
+    /// Those that convert or wait.
+    pub waiting: u64,
+    /// Those whose task is gone.
+    pub orphans: u64,
+}
+
+/// A session that has a lockspace open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockspaceSession {
+    /// Its number.
+    pub session: u64,
+    /// Its name.
+    pub name: String,
+}
+
+/// The lockspaces that are open, in the order in which they were made.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn lockspaces(endpoint: &str) -> Result<Vec<LockspaceStatus>, InspectError> {
+    let mut client = connect(endpoint).await?;
+    let asking = client.lockspaces(wire::LockspacesRequest {});
+    let reply = convert::lockspaces(answer(endpoint, asking).await?);
+    let listed = reply.map_err(|why| unreadable(endpoint, why))?.into_iter();
+    let session = |(session, name): (dlm_core::SessionId, String)| LockspaceSession {
+        session: session.0,
+        name,
+    };
+    let lockspaces = listed.map(|listed| LockspaceStatus {
+        name: listed.name,
+        id: listed.id.0,
+        value_length: listed.options.value_length.bytes(),
+        breaks_deadlocks: listed.options.breaks_deadlocks,
+        sessions: listed.sessions.into_iter().map(session).collect(),
+        resources: listed.resources,
+        locks: listed.locks,
+        waiting: listed.waiting,
+        orphans: listed.orphans,
+    });
+    Ok(lockspaces.collect())
+}
+
+/// Takes the orphans of a session away, or those that one of its tasks left, and says how many they were.
+/// The session hears nothing of it. For whoever looks after the cluster.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn purge(
+    endpoint: &str,
+    lockspace: &str,
+    session: u64,
+    owner: Option<u64>,
+) -> Result<u32, InspectError> {
+    let mut client = LockClient::new(channel(endpoint).await?);
+    let lockspace = lockspace.into();
+    let asking = client.purge(wire::PurgeRequest {
+        lockspace,
+        session,
+        owner,
+    });
+    Ok(answer(endpoint, asking).await?.locks)
+}
