@@ -26,7 +26,7 @@ mod session;
 pub use connect::{Client, ConnectOptions};
 pub use counters::Counters;
 pub use dlm_core::{
-    LockspaceId, Mode, Owner, Refusal, RequestFlags, ResourceName, SessionId, Token,
+    LockspaceId, Mode, Owner, Refusal, RequestFlags, ResourceName, SessionId, StatusFlags, Token,
 };
 pub use error::{ConnectError, LockError, SessionLost};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};

@@ -18,6 +18,8 @@ pub mod text;
 mod reply;
 mod words;
 
+pub use words::time;
+
 /// The locks of a server at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct GraphSnapshot {

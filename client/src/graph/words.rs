@@ -77,7 +77,8 @@ fn pages(pins: u32) -> String {
 }
 
 /// A length of time, with three digits.
-pub(super) fn time(us: u64) -> String {
+#[must_use]
+pub fn time(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} us"),
         1_000..1_000_000 => format!("{} ms", us / 1_000),

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
+pub use dlm_core::deadlock::Queue;
 pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
 pub use locks::{ListedLock, Lock, Locks, Resource, locks};
 pub use lockspaces::{LockspaceSession, LockspaceStatus, lockspaces, purge};

@@ -7,14 +7,19 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, endpoints};
 
+use crate::dump::{self, DumpArguments};
 use crate::duration;
+use crate::locks::{self, LocksArguments};
+use crate::lockspaces::LockspacesArguments;
+use crate::manual::{self, CompletionsArguments, ManualArguments};
+use crate::purge::PurgeArguments;
 
 /// The lockspace of commands that do not name one.
 const DEFAULT_LOCKSPACE: &str = "default";
 
 /// Runs commands under locks of a Glockwork lock server, and looks at its locks.
 #[derive(Debug, Parser)]
-#[command(name = "dlm", version, max_term_width = 100)]
+#[command(name = "dlm", version, max_term_width = 100, after_long_help = manual::after_help())]
 pub(crate) struct Cli {
     /// The lock server.
     #[arg(
@@ -47,6 +52,20 @@ pub(crate) enum Command {
     Graph(GraphArguments),
     /// Show the server's sessions and how many locks they have.
     Status(StatusArguments),
+    /// List every lock, held or waited for.
+    #[command(after_long_help = locks::HELP)]
+    Locks(LocksArguments),
+    /// List the lockspaces: what they are like, who has them open, how many locks they have.
+    Lockspaces(LockspacesArguments),
+    /// Write all there is in the formats of fs/dlm and gfs2, for their tools, or as JSON.
+    #[command(after_long_help = dump::HELP)]
+    Dump(DumpArguments),
+    /// Take away the locks that ended tasks of a session left behind.
+    Purge(PurgeArguments),
+    /// Write the completions of a shell to standard output.
+    Completions(CompletionsArguments),
+    /// Write the manual page to standard output: `dlm manual | man -l -`.
+    Manual(ManualArguments),
 }
 
 const LOCK_HELP: &str = "\
@@ -169,6 +188,25 @@ mod tests {
             &["graph", "--format", "svg", "--json"],
             &["graph", "--lockspace", ""],
             &["status", "--format", "text"],
+            &["locks", "--lockspace", ""],
+            &["lockspaces", "name"],
+            &["dump", "--format", "xml"],
+            &["dump", "--format", "gfs2", "--json"],
+            &["dump", "--tree", "x", "--file", "all"],
+            &["dump", "--tree", "x", "--output", "y"],
+            &["purge", "--lockspace", "x"],
+            &["purge", "--session", "x"],
+            &[
+                "purge",
+                "--lockspace",
+                "x",
+                "--session",
+                "x",
+                "--owner",
+                "y",
+            ],
+            &["completions", "tcsh"],
+            &["completions"],
             &["status", "--endpoint", "nowhere"],
             &["lock", "name"],
             &["lock", "--", "true"],

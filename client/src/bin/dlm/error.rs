@@ -23,6 +23,20 @@ pub(crate) enum CommandError {
     Output(io::Error),
     #[error("cannot write to {}: {source}; name another file with --output", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}; name another directory with --tree", path.display())]
+    Tree { path: PathBuf, source: io::Error },
+    #[error("no lockspace \"{name}\" is open; dlm lockspaces lists those that are")]
+    NoLockspace { name: String },
+    #[error("no lockspace is open, so there is nothing to write")]
+    NoLockspaces,
+    #[error("a file is of one lockspace, and these are open: {names}; name one with --lockspace")]
+    SeveralLockspaces { names: String },
+    #[error("there is no session \"{wanted}\"; dlm status lists those that there are")]
+    NoSession { wanted: String },
+    #[error("\"{wanted}\" fits several sessions: {sessions}; give the number of one")]
+    SeveralSessions { wanted: String, sessions: String },
+    #[error("there is no command \"{name}\"; dlm --help lists those that there are")]
+    NoCommand { name: String },
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]

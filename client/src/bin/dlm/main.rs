@@ -10,11 +10,17 @@ use crate::cli::{Cli, Command};
 use crate::error::CommandError;
 
 mod cli;
+mod dump;
 mod duration;
 mod error;
 mod graph;
 mod lock;
+mod locks;
+mod lockspaces;
+mod manual;
 mod output;
+mod pattern;
+mod purge;
 mod status;
 mod watchdog;
 
@@ -46,6 +52,12 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Lock(arguments) => return lock::run(&cli.endpoint, arguments).await,
             Command::Graph(arguments) => graph::run(&cli.endpoint, arguments).await?,
             Command::Status(arguments) => status::run(&cli.endpoint, arguments).await?,
+            Command::Locks(arguments) => locks::run(&cli.endpoint, arguments).await?,
+            Command::Lockspaces(arguments) => lockspaces::run(&cli.endpoint, arguments).await?,
+            Command::Dump(arguments) => dump::run(&cli.endpoint, arguments).await?,
+            Command::Purge(arguments) => purge::run(&cli.endpoint, arguments).await?,
+            Command::Completions(arguments) => manual::completions(arguments)?,
+            Command::Manual(arguments) => manual::run(arguments)?,
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -12,8 +12,7 @@ use crate::output;
 pub(crate) async fn run(endpoint: &str, arguments: &StatusArguments) -> Result<(), CommandError> {
     let status = inspect::status(endpoint).await?;
     let rendered = if arguments.json {
-        let json = serde_json::to_string_pretty(&status);
-        json.expect("numbers and strings are always JSON") + "\n"
+        output::json(&status)
     } else {
         text(endpoint, &status)
     };
