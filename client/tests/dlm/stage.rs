@@ -60,7 +60,7 @@ pub(crate) async fn join(endpoint: &str, name: &str) -> Client {
 }
 
 /// Long enough for everything that is waited for, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let before = Instant::now();

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use dlm_core::Mode;
 use dlm_core::deadlock::Queue;
 
-use super::{Seen, dotted, id, wait_type};
+use super::{Seen, dotted, id};
 use crate::inspect::Lock;
 
 /// How many bytes of a value stand in a line.
@@ -64,7 +64,7 @@ fn write_lock(seen: &Seen<'_>, lock: &Lock, to: &mut String) -> fmt::Result {
         0 => {}
         node => write!(to, " Remote: {node:3} {:08x}", lock.lock)?,
     }
-    match wait_type(lock.queue) {
+    match seen.view.wait_type(lock) {
         0 => {}
         waits => write!(to, " wait_type: {waits}")?,
     }

@@ -53,8 +53,9 @@ pub enum View {
     /// From nowhere in particular: every lock has its session's number.
     Cluster,
     /// From a session, as its node would see them if it were the master of the resources that it has a lock
-    /// on. Its own locks are those of node 0, as in the kernel; other resources are not seen, and of those
-    /// that wait only its own.
+    /// on. Its own locks are those of node 0, as in the kernel, and other resources are not seen. A master
+    /// waits for no answer, so that there are no waiters: glocktop would take them for messages that
+    /// were lost.
     Session(u64),
 }
 
@@ -132,6 +133,16 @@ impl View {
         }
     }
 
+    /// DLM_MSG_*: what the lock's session waits to have answered, and waits for in vain so far; 0 where it
+    /// waits for nothing.
+    fn wait_type(self, lock: &Lock) -> u8 {
+        match (self, lock.queue) {
+            (Self::Session(_), _) | (_, Queue::Granted) => 0,
+            (Self::Cluster, Queue::Waiting) => 1,
+            (Self::Cluster, Queue::Converting) => 2,
+        }
+    }
+
     /// Its number on its own node; 0 where that is here.
     fn remote(self, lock: &Lock) -> u64 {
         match self.node(lock) {
@@ -156,15 +167,6 @@ const fn status(queue: Queue) -> u8 {
         Queue::Waiting => 1,
         Queue::Granted => 2,
         Queue::Converting => 3,
-    }
-}
-
-/// DLM_MSG_*: what a lock that waits has asked for; 0 where it waits for nothing.
-const fn wait_type(queue: Queue) -> u8 {
-    match queue {
-        Queue::Granted => 0,
-        Queue::Waiting => 1,
-        Queue::Converting => 2,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Seen, View, dotted, id, is_printable, number, status, wait_type};
+use super::{Seen, dotted, id, is_printable, number, status};
 use crate::inspect::Lock;
 
 pub(super) const LOCKS_HEADER: &str =
@@ -59,7 +59,11 @@ pub(super) fn write_all(seen: &Seen<'_>, to: &mut String) -> fmt::Result {
         let (id, node, remote) = (id(lock), seen.view.node(lock), seen.view.remote(lock));
         let (owner, flags, internal) = (lock.owner, lock.flags.bits(), internal(seen, lock));
         let (granted, requested) = (number(lock.granted), number(lock.requested));
-        let (status, told, waits) = (status(lock.queue), number(lock.told), wait_type(lock.queue));
+        let (status, told, waits) = (
+            status(lock.queue),
+            number(lock.told),
+            seen.view.wait_type(lock),
+        );
         let since_ns = seen.uptime_us.saturating_sub(lock.age_us) * 1000;
         writeln!(
             to,
@@ -73,12 +77,8 @@ pub(super) fn write_all(seen: &Seen<'_>, to: &mut String) -> fmt::Result {
 pub(super) fn write_waiters(seen: &Seen<'_>, to: &mut String) -> fmt::Result {
     let name = dotted(&seen.resource.object.name);
     for lock in &seen.resource.locks {
-        let ours = match seen.view {
-            View::Cluster => true,
-            View::Session(session) => session == lock.session,
-        };
-        let wait_type = wait_type(lock.queue);
-        if wait_type != 0 && ours {
+        let wait_type = seen.view.wait_type(lock);
+        if wait_type != 0 {
             let (id, node) = (id(lock), seen.view.node(lock));
             writeln!(to, "{id:x} {wait_type} {node} {name}")?;
         }

@@ -52,7 +52,9 @@ kernel has processes. glocktop looks processes up: give it an empty /proc, too.
 Example: glocktop on what node1 sees
   dlm dump --tree /tmp/debug --node node1
   unshare -m sh -c 'mount --bind /tmp/debug /sys/kernel/debug
-    mount -t tmpfs none /proc; glocktop -n 1'";
+    mount -t tmpfs none /proc
+    echo debugfs /sys/kernel/debug debugfs rw 0 0 >/proc/mounts
+    glocktop -n 1'";
 
 /// How a dump is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
