@@ -272,7 +272,7 @@ impl AstEvents {
     ///
     /// After [`Client::lockspace`] has returned, everything is there that the server sent before it got
     /// to that: a barrier behind what was asked for earlier.
-    pub fn take(&mut self) -> Option<Ast> {
+    pub fn arrived(&mut self) -> Option<Ast> {
         self.queue.state().events.pop_front()
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         let mut events = AstEvents {
             queue: Arc::clone(&queue),
         };
-        assert_eq!(events.take(), Some(event()));
+        assert_eq!(events.arrived(), Some(event()));
         assert_eq!(queue.push(event()), Ok(()));
         drop(events);
         assert_eq!(queue.push(event()), Ok(()));
