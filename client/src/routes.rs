@@ -313,3 +313,87 @@ fn refused(status: Status) -> LockError {
         _ => LockError::Gone,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dlm_core::{Mode, RequestFlags, ResourceName, StatusFlags, Token};
+
+    use super::*;
+    use crate::asts::{AstQueue, Ticket};
+    use crate::limits::ASTS_QUEUED_MAX;
+    use crate::session::Session;
+
+    const LOCK: LockId = LockId(1);
+
+    fn done(op: u64, mode: Option<Mode>) -> Event {
+        Event::Done {
+            op: OpId(op),
+            lock: LOCK,
+            status: Status::Granted,
+            mode,
+            token: Token(1),
+            flags: StatusFlags::empty(),
+            value: None,
+        }
+    }
+
+    fn granted(routes: &mut Routes, shared: &Shared, queue: &Arc<AstQueue>) {
+        let kind = OperationKind::Request {
+            lockspace: LockspaceId(1),
+            lock: LOCK,
+            name: ResourceName::new(b"x").unwrap(),
+            mode: Mode::Ex,
+            flags: RequestFlags::empty(),
+            owner: Owner(5),
+        };
+        let answer = Answer::Lock(Route::Asts(Arc::clone(queue), Ticket(1)));
+        shared.asks(1);
+        routes.asked(OpId(1), &kind, answer);
+        assert!(routes.event(done(1, Some(Mode::Ex)), shared).is_ok());
+    }
+
+    #[test]
+    fn events_that_nobody_reads_end_the_session() {
+        let (session, _commands) = Session::new("nowhere".into());
+        let (mut routes, queue) = (Routes::default(), Arc::default());
+        granted(&mut routes, &session.shared, &queue);
+        let mut blocking = || {
+            let event = Event::Blocking {
+                lock: LOCK,
+                mode: Mode::Pr,
+            };
+            routes.event(event, &session.shared).map(drop)
+        };
+        for _ in 1..ASTS_QUEUED_MAX {
+            assert_eq!(blocking(), Ok(()));
+        }
+        assert_eq!(blocking(), Err(NOT_READ.to_owned()));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_what_is_gone() {
+        let (session, _commands) = Session::new("nowhere".into());
+        let shared = &session.shared;
+        let (mut routes, queue) = (Routes::default(), Arc::default());
+        let ends = [
+            OperationKind::OwnerEnded { owner: Owner(5) },
+            OperationKind::LeaveLockspace {
+                lockspace: LockspaceId(1),
+            },
+        ];
+        for kind in ends {
+            granted(&mut routes, shared, &queue);
+            assert_eq!(routes.locks.len(), 1);
+            routes.asked(OpId(2), &kind, Answer::Nobody);
+            shared.asks(1);
+            let (op, locks) = (OpId(2), 1);
+            assert!(routes.event(Event::Purged { op, locks }, shared).is_ok());
+            assert!(routes.locks.is_empty() && routes.awaited.is_empty());
+        }
+        // An answer that is none changes nothing.
+        assert!(routes.event(done(9, Some(Mode::Ex)), shared).is_ok());
+        assert!(routes.locks.is_empty());
+    }
+}

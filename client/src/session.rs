@@ -274,7 +274,10 @@ impl Shared {
     }
 
     pub(crate) fn register(&self, glocks: &Arc<glocks::Inner>) {
-        listed(&self.glocks).push(Arc::downgrade(glocks));
+        let mut registered = listed(&self.glocks);
+        registered.retain(|glocks| glocks.strong_count() > 0);
+        registered.push(Arc::downgrade(glocks));
+        drop(registered);
         if self.lost.get().is_some() {
             glocks.session_lost();
         }
