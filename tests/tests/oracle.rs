@@ -273,6 +273,60 @@ fn what_is_no_recording_is_named_with_its_line() {
 }
 
 #[test]
+fn the_program_says_how_it_went_with_its_last_line_and_its_exit_status() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (right, wrong, none) = ("right.jsonl", "wrong.jsonl", "none.jsonl");
+    let step = r#"{"s":"x","i":1,"op":"close 1","ret":"0","ev":[]}"#;
+    for (name, text) in [
+        (right, step.to_owned()),
+        (wrong, step.replace(r#""ret":"0""#, r#""ret":"-EINVAL""#)),
+        (none, format!("{step}\n{}", step.replace("close", "shut"))),
+    ] {
+        std::fs::write(directory.path().join(name), text).expect("a file");
+    }
+    let table: &[(&[&str], i32, &str)] = &[
+        (&[right], 0, "1 passed, 0 failed\n"),
+        (&["--over", "grpc", right, wrong], 1, "1 passed, 1 failed\n"),
+        (
+            &["--over", "table", wrong],
+            1,
+            "got:      0\n0 passed, 1 failed\n",
+        ),
+        (&[right, none], 2, ""),
+        (&["nowhere.jsonl"], 2, ""),
+        (&["--over", "air", right], 2, ""),
+        (&["--under", right], 2, ""),
+        (&[], 2, ""),
+    ];
+    for &(arguments, code, last) in table {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_oracle"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .output()
+            .expect("it runs");
+        let (said, complaint) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {complaint}"
+        );
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            said.ends_with(last) && said.is_empty() == last.is_empty(),
+            "{arguments:?}: {said}"
+        );
+        let names = |file: &&&str| file.ends_with("none.jsonl") || file.ends_with("nowhere.jsonl");
+        if let Some(file) = arguments.iter().find(names) {
+            assert!(
+                complaint.starts_with(&format!("oracle: {file}:")),
+                "{complaint}"
+            );
+            assert_eq!(complaint.lines().count(), 1);
+        }
+    }
+}
+
+#[test]
 fn whoever_asks_for_no_callbacks_gets_none_however_it_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("silent.jsonl");
