@@ -1,7 +1,10 @@
 //! The client against a real server in the same process: everything but the process boundary.
 
+mod asts;
+mod cached;
 mod caching;
 mod raw;
 mod session;
 mod sharing;
 mod stage;
+mod values;
