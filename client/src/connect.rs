@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dlm_core::SessionId;
-use glockwork_proto::frame::Hello;
+use dlm_core::{LockspaceOptions, SessionId};
+use glockwork_proto::frame::{Hello, OperationKind};
 use glockwork_proto::wire::{self, lock_client::LockClient};
 use glockwork_proto::{FRAME_BYTES_MAX, Name, VersionRange, convert, render};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,7 @@ use crate::endpoints;
 use crate::error::{ConnectError, LockError, innermost};
 use crate::limits::{CLOSE_MAX, CONNECT_MAX};
 use crate::lockspace::Lockspace;
-use crate::session::{Command, Session};
+use crate::session::{Answer, Command, Session};
 
 /// Where to connect, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +44,14 @@ impl Client {
     /// [`ConnectError`].
     ///
     /// # Example
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
     /// use dlm_client::{Client, ConnectOptions, Mode};
     ///
-    /// let (endpoint, name) = ("127.0.0.1:7170".into(), "backup".into());
+    /// let (endpoint, name) = ("127.0.0.1:7170".to_owned(), "backup".to_owned());
+    /// # let endpoint = server.addr().to_string();
     /// let client = Client::connect(ConnectOptions { endpoint, name }).await?;
     /// let lockspace = client.lockspace("jobs").await?;
     /// let guard = lockspace.lock("nightly", Mode::Ex).await?;
@@ -76,26 +79,45 @@ impl Client {
         })
     }
 
-    /// Opens a lockspace; one that does not exist is made.
+    /// Opens a lockspace, as it is; one that does not exist is made, with the default options.
     ///
     /// # Errors
-    /// [`LockError::LockspaceName`], [`LockError::Refused`] or [`LockError::SessionLost`].
+    /// [`LockError::LockspaceName`], [`LockError::LockspaceRefused`], [`LockError::QueueFull`],
+    /// [`LockError::InFlight`] or [`LockError::SessionLost`].
     pub async fn lockspace(&self, name: &str) -> Result<Lockspace, LockError> {
-        let parsed = Name::new(name).map_err(LockError::LockspaceName)?;
+        self.open(name, None).await
+    }
+
+    /// Opens a lockspace that is like `options`, and makes it so where it does not exist.
+    ///
+    /// # Errors
+    /// As [`Client::lockspace`]; it is [`LockError::LockspaceRefused`] where the lockspace exists with other
+    /// options.
+    pub async fn lockspace_with(
+        &self,
+        name: &str,
+        options: LockspaceOptions,
+    ) -> Result<Lockspace, LockError> {
+        self.open(name, Some(options)).await
+    }
+
+    async fn open(
+        &self,
+        name: &str,
+        options: Option<LockspaceOptions>,
+    ) -> Result<Lockspace, LockError> {
+        let name = Name::new(name).map_err(LockError::LockspaceName)?;
         self.session.room()?;
         let (answer, opened) = oneshot::channel();
-        self.session.send(Command::Open {
-            name: parsed.clone(),
-            answer,
+        let text = String::from(name.clone());
+        self.session.send(Command::Ask {
+            kind: OperationKind::OpenLockspace { name, options },
+            answer: Answer::Opened(answer),
         });
-        let id = opened
+        let opened = opened
             .await
             .map_err(|_| self.session.shared.lost_error())??;
-        Ok(Lockspace {
-            client: self.clone(),
-            id,
-            name: parsed.into(),
-        })
+        Ok(Lockspace::new(self.clone(), opened, text))
     }
 
     /// The session's number at the server.

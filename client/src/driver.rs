@@ -3,25 +3,21 @@
 //! Whatever is queued when the last frame has been taken goes out in the next, up to the limit of a
 //! frame; nothing is delayed to fill one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dlm_core::{LockId, LockspaceId, OpId, RequestFlags, Status};
-use glockwork_proto::frame::{
-    ClientFrame, Event, HoldersReport, Operation, OperationKind, QueryId,
-};
+use dlm_core::OpId;
+use glockwork_proto::frame::{ClientFrame, HoldersReport, Operation, QueryId};
 use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::{Name, OPERATIONS_PER_FRAME_MAX, convert, render, wire};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tonic::{Status as RpcStatus, Streaming};
 
 use crate::counters::Counting;
-use crate::error::LockError;
 use crate::glocks;
 use crate::limits::GLOCKS_QUERIES_MAX;
-use crate::session::{Command, Route, Shared};
-
-type Opened = oneshot::Sender<Result<LockspaceId, LockError>>;
+use crate::routes::Routes;
+use crate::session::{Command, Shared};
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -36,12 +32,7 @@ pub(crate) struct Driver {
     /// Queries after glocks that are not answered yet. Several may be waited for at once.
     glocks_queries: VecDeque<GlocksQuery>,
     last_op: u64,
-    /// Lockspaces being opened.
-    opening: BTreeMap<OpId, Opened>,
-    /// Cancels under way. Their own answers mean nothing: the operation that was cancelled has its own.
-    cancels: BTreeSet<OpId>,
-    /// The locks that exist at the server, or are asked for.
-    routes: HashMap<LockId, Route>,
+    routes: Routes,
     /// Why the session is to end, once that is decided on this side.
     ending: Option<String>,
 }
@@ -62,9 +53,7 @@ impl Driver {
             query: None,
             glocks_queries: VecDeque::new(),
             last_op: 0,
-            opening: BTreeMap::new(),
-            cancels: BTreeSet::new(),
-            routes: HashMap::new(),
+            routes: Routes::default(),
             ending: None,
         }
     }
@@ -138,13 +127,11 @@ impl Driver {
                     frame.goodbye = true;
                     self.ending = Some(why);
                 }
-                command => {
+                Command::Ask { kind, answer } => {
                     let op = OpId(self.last_op + 1);
                     self.last_op = op.0;
-                    let kind = self.operation(op, command);
-                    frame
-                        .operations
-                        .extend(kind.map(|kind| Operation { op, kind }));
+                    self.routes.asked(op, &kind, answer);
+                    frame.operations.push(Operation { op, kind });
                 }
             }
         }
@@ -161,66 +148,16 @@ impl Driver {
         render::client_frame(&frame)
     }
 
-    fn operation(&mut self, op: OpId, command: Command) -> Option<OperationKind> {
-        Some(match command {
-            Command::Open { name, answer } => {
-                self.opening.insert(op, answer);
-                OperationKind::OpenLockspace {
-                    name,
-                    options: None,
-                }
-            }
-            Command::Request {
-                lockspace,
-                lock,
-                name,
-                mode,
-                flags,
-                owner,
-                route,
-            } => {
-                self.routes.insert(lock, route);
-                OperationKind::Request {
-                    lockspace,
-                    lock,
-                    name,
-                    mode,
-                    flags,
-                    owner,
-                }
-            }
-            Command::Convert {
-                lock,
-                mode,
-                flags,
-                owner,
-            } => OperationKind::Convert {
-                lock,
-                mode,
-                flags,
-                owner,
-                value: None,
-            },
-            Command::Unlock { lock } => OperationKind::Unlock {
-                lock,
-                flags: RequestFlags::empty(),
-                value: None,
-            },
-            Command::Cancel { lock } => {
-                self.cancels.insert(op);
-                OperationKind::Cancel { lock }
-            }
-            Command::Close | Command::Abort { .. } => return None,
-        })
-    }
-
-    /// All glock tables of the session in one report; a client without any reports nothing.
+    /// All tasks and glock tables of the session in one report; a client without any reports nothing.
     fn report(&self, query: QueryId) -> HoldersReport {
         let mut report = HoldersReport {
             query,
             tasks: Vec::new(),
             glocks: Vec::new(),
         };
+        let named = self.shared.tasks();
+        let named = named.iter().map(|(&owner, name)| (owner, name.clone()));
+        report.tasks.extend(named);
         for glocks in self.shared.glocks() {
             let (tasks, held) = glocks.report();
             report.tasks.extend(
@@ -246,7 +183,12 @@ impl Driver {
         let frame = convert::server_frame(frame).map_err(|error| error.to_string())?;
         Counting::add(&self.shared.counting.frames_received, 1);
         for event in frame.events {
-            self.event(event);
+            let next = self.routes.event(event, &self.shared)?;
+            if let Some(next) = next {
+                // Unlocks go past the queue, and are in flight like others.
+                self.shared.asks(1);
+                self.queued.push(next);
+            }
         }
         self.query = frame.query.or(self.query);
         if let Some(query) = frame.glocks_query {
@@ -256,90 +198,17 @@ impl Driver {
         Ok(())
     }
 
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::LockspaceOpened { op, lockspace, .. } => {
-                if let Some(answer) = self.opening.remove(&op) {
-                    // Whoever opened it may have stopped waiting.
-                    let _ = answer.send(Ok(lockspace));
-                }
-            }
-            Event::LockspaceRefused { op, why } => {
-                if let Some(answer) = self.opening.remove(&op) {
-                    let _ = answer.send(Err(LockError::LockspaceRefused(why)));
-                }
-            }
-            // This client asks for none of these.
-            Event::Orphaned { .. } | Event::Purged { .. } => {}
-            Event::Done {
-                op,
-                status: Status::Refused(refusal),
-                ..
-            } if self.opening.contains_key(&op) => {
-                if let Some(answer) = self.opening.remove(&op) {
-                    let _ = answer.send(Err(LockError::Refused(refusal)));
-                }
-            }
-            Event::Done { op, .. } if self.cancels.remove(&op) => {}
-            Event::Done {
-                lock,
-                status,
-                mode,
-                token,
-                ..
-            } => {
-                let route = match mode {
-                    Some(_) => self.routes.get(&lock).cloned(),
-                    None => self.routes.remove(&lock),
-                };
-                match route {
-                    Some(Route::Raw(raw)) => {
-                        let next = raw.done(status, mode, token);
-                        self.queued.extend(next);
-                    }
-                    Some(Route::Glock(glocks, name)) => {
-                        if let Some(glocks) = glocks.upgrade() {
-                            glocks.done(name, (status, mode, token));
-                        }
-                    }
-                    None => tracing::debug!(?lock, "an answer for a lock that is gone"),
-                }
-            }
-            Event::Blocking { lock, mode } => {
-                Counting::add(&self.shared.counting.callbacks_received, 1);
-                match self.routes.get(&lock) {
-                    Some(Route::Raw(raw)) => raw.blocking(mode),
-                    Some(Route::Glock(glocks, name)) => {
-                        if let Some(glocks) = glocks.upgrade() {
-                            glocks.blocking(*name, mode);
-                        }
-                    }
-                    None => tracing::debug!(?lock, "a callback for a lock that is gone"),
-                }
-            }
-        }
-    }
-
-    /// The session is over: everyone who waits for an answer is told. Those who wait for a lockspace
-    /// see their channel close.
+    /// The session is over: everyone is told.
     fn end(self, why: String) {
         tracing::debug!(endpoint = self.shared.endpoint, why, "session over");
         self.shared.lose(why);
-        for route in self.routes.into_values() {
-            if let Route::Raw(raw) = route {
-                raw.lost();
-            }
-        }
+        self.routes.lost();
         let mut commands = self.commands;
         commands.close();
         let unsent = std::iter::from_fn(|| commands.try_recv().ok());
         for command in self.queued.into_iter().chain(unsent) {
-            if let Command::Request {
-                route: Route::Raw(raw),
-                ..
-            } = command
-            {
-                raw.lost();
+            if let Command::Ask { answer, .. } = command {
+                answer.lost();
             }
         }
         self.shared.end();

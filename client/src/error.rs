@@ -2,12 +2,12 @@
 
 use std::error::Error as StdError;
 
-use dlm_core::Refusal;
+use dlm_core::{Mode, Refusal};
 use glockwork_proto::WireError;
 use glockwork_proto::frame::LockspaceRefusal;
 use thiserror::Error;
 
-use crate::limits::{CONNECT_MAX, OPERATIONS_QUEUED_MAX};
+use crate::limits::{CONNECT_MAX, OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_QUEUED_MAX};
 
 /// Why there is no session.
 #[derive(Clone, Debug, Error)]
@@ -70,9 +70,33 @@ pub enum LockError {
     /// It was a try, and somebody is in the way.
     #[error("somebody else holds the lock in the way; try again later, or wait for it")]
     TryFailed,
-    /// The conversion and another one wait for each other; the lock keeps its old mode.
-    #[error("the conversion and another one wait for each other; unlock, and lock again")]
+    /// It and others wait for each other, and its wait was ended to break that. A new lock is not held, a
+    /// conversion keeps its old mode.
+    #[error(
+        "others wait for what this session holds, and it for them, so this wait was ended; let go of \
+         what is held, and ask again"
+    )]
     Deadlock,
+    /// The lock went without its guard: its lockspace was left, or its task has ended.
+    #[error(
+        "the lock is gone: its lockspace was left, or its task has ended; open the lockspace again and \
+         lock again"
+    )]
+    Gone,
+    /// The operation would not store the value: only one that gives up PW or EX, or confirms it, does.
+    #[error(
+        "a lock in mode {from} does not store a value on its way to {to}; hold PW or EX, and convert to a \
+         mode that is not stronger"
+    )]
+    StoresNothing {
+        /// The mode that is held.
+        from: Mode,
+        /// The mode that was to come.
+        to: Mode,
+    },
+    /// There are glocks over the lockspace that is to be left, with what is cached under them.
+    #[error("the lockspace has glocks that were not released; release all of them first")]
+    GlocksInUse,
     /// The server did not accept it.
     #[error("the lock server refused it: {0}")]
     Refused(Refusal),
@@ -87,6 +111,20 @@ pub enum LockError {
         "{OPERATIONS_QUEUED_MAX} operations queue for the lock server already; it reads nothing, try again later"
     )]
     QueueFull,
+    /// As many operations are unanswered as may be, those that wait for locks among them.
+    #[error(
+        "{OPERATIONS_IN_FLIGHT_MAX} operations of this session wait for their answers already; let some \
+         of them end, or drop them"
+    )]
+    InFlight,
+    /// Something of this client is full.
+    #[error("there are {max} {what} already; release some, or try again later")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        max: usize,
+    },
     /// The session is over.
     #[error(transparent)]
     SessionLost(#[from] SessionLost),

@@ -1,13 +1,19 @@
 //! The client of the lock service.
 //!
 //! - [`Client`] is a session with a server: [`Client::connect`], then [`Client::lockspace`].
-//! - [`Lockspace::lock`] gives raw locks in all six modes ([`Guard`]), for any program.
+//! - [`Lockspace::lock`] gives raw locks in all six modes ([`Guard`]), for any program: with value blocks
+//!   ([`Guard::value`]), blocking callbacks ([`Guard::blocked`]) and orphans ([`Lockspace::adopt`]).
+//! - [`Lockspace::cached`] gives locks that stay with this session until another wants them
+//!   ([`CachedLock`]): for whoever caches something under a lock.
+//! - [`asts`] is the same as events, for programs written for fs/dlm's C library.
 //! - [`glocks`] is what a cluster filesystem builds on: locks that the node caches, hands out to its own
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
 //! All of a session goes over one stream; `driver.rs` is the one loop that owns it.
 
+pub mod asts;
+pub mod cached;
 pub mod endpoints;
 pub mod error;
 pub mod glocks;
@@ -21,15 +27,22 @@ mod driver;
 mod guard;
 mod lockspace;
 mod raw;
+mod routes;
 mod session;
+mod task;
+mod value;
 
+pub use cached::{Access, CacheHooks, CachedGuard, CachedLock};
 pub use connect::{Client, ConnectOptions};
 pub use counters::Counters;
 pub use dlm_core::{
-    LockspaceId, Mode, Owner, Refusal, RequestFlags, ResourceName, SessionId, StatusFlags, Token,
+    LockId, LockspaceId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, ResourceName,
+    SessionId, Status, StatusFlags, Token, ValueBlock, ValueLength,
 };
 pub use error::{ConnectError, LockError, SessionLost};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
+pub use task::Task;
+pub use value::Value;

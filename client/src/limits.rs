@@ -9,6 +9,22 @@ use std::time::Duration;
 /// held, and they are what frees others.
 pub const OPERATIONS_QUEUED_MAX: usize = 1 << 16;
 
+/// The most operations of a session that are not answered yet, those that wait for locks included.
+///
+/// Half as many as the outputs that a server keeps for one client before it ends the session: if all of
+/// them were granted in one moment, and each of those locks wanted by another at once, it would still
+/// have room. Unlocks and demotions always pass here too.
+pub const OPERATIONS_IN_FLIGHT_MAX: usize = 1 << 17;
+
+/// The most events that wait for the reader of an [`crate::asts::AstEvents`]; one more ends the session.
+/// As many as a server keeps for a client: whoever reads gets here no sooner than there.
+pub const ASTS_QUEUED_MAX: usize = 1 << 18;
+
+const _: () = assert!(
+    2 * OPERATIONS_IN_FLIGHT_MAX <= ASTS_QUEUED_MAX,
+    "an answer and a callback for each operation in flight must fit"
+);
+
 /// The most glocks that one [`crate::glocks::Glocks`] caches by default: as many as a server gives one
 /// session locks by default.
 pub const GLOCKS_MAX_DEFAULT: usize = 1 << 20;

@@ -1,32 +1,59 @@
 //! What the driver and a guard know of one raw lock, and what follows from an answer.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use dlm_core::{LockId, Mode, Status, Token};
+use dlm_core::{LockId, Mode, RequestFlags, Status, StatusFlags, Token};
+use glockwork_proto::frame::OperationKind;
 use tokio::sync::oneshot;
 
-use crate::session::Command;
+use crate::session::{Answer, Command, Route};
+use crate::value::Value;
 
 /// One lock.
 pub(crate) struct RawLock {
-    lock: LockId,
     state: Mutex<RawState>,
 }
 
-#[derive(Default)]
+/// The answer to an operation on a lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) lock: LockId,
+    pub(crate) status: Status,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) token: Token,
+    pub(crate) flags: StatusFlags,
+    pub(crate) value: Option<Value>,
+}
+
+/// Who listens for callbacks.
+#[derive(Clone, Copy)]
+pub(crate) enum Ear {
+    /// The guard, when it is asked.
+    Guard,
+    /// The closure that was given to it.
+    Closure,
+}
+
 struct RawState {
+    /// Its number; an orphan that is adopted has its own.
+    lock: LockId,
     mode: Option<Mode>,
     token: Token,
+    flags: StatusFlags,
+    /// As the last grant read it.
+    value: Option<Value>,
     busy: Busy,
     /// The guard is gone; the lock is to go too.
     abandoned: bool,
+    /// The lock is gone, with its session or without.
     lost: bool,
     answer: Option<oneshot::Sender<Status>>,
     /// Callbacks that nobody has taken yet; at most one for each mode.
     blocked: BTreeSet<Mode>,
-    waker: Option<Waker>,
+    /// One for each [`Ear`].
+    wakers: [Option<Waker>; 2],
 }
 
 /// The operation under way.
@@ -47,16 +74,46 @@ impl RawState {
         }
         receiver
     }
+
+    fn wake(&mut self) {
+        for waker in self.wakers.iter_mut().filter_map(Option::take) {
+            waker.wake();
+        }
+    }
 }
 
 impl RawLock {
     pub(crate) fn new(lock: LockId) -> Self {
-        let state = Mutex::new(RawState::default());
-        Self { lock, state }
+        let state = Mutex::new(RawState {
+            lock,
+            mode: None,
+            token: Token::default(),
+            flags: StatusFlags::empty(),
+            value: None,
+            busy: Busy::No,
+            abandoned: false,
+            lost: false,
+            answer: None,
+            blocked: BTreeSet::new(),
+            wakers: [None, None],
+        });
+        Self { state }
     }
 
     pub(crate) fn lock(&self) -> LockId {
-        self.lock
+        self.state().lock
+    }
+
+    pub(crate) fn flags(&self) -> StatusFlags {
+        self.state().flags
+    }
+
+    pub(crate) fn value(&self) -> Option<Value> {
+        self.state().value.clone()
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state().lost
     }
 
     pub(crate) fn mode(&self) -> Option<Mode> {
@@ -94,49 +151,72 @@ impl RawLock {
     }
 
     /// An answer. Gives the next thing to send, for a lock that nobody wants any more.
-    pub(crate) fn done(&self, status: Status, mode: Option<Mode>, token: Token) -> Option<Command> {
+    pub(crate) fn done(self: &Arc<Self>, done: Done) -> Option<Command> {
         let mut state = self.state();
         state.busy = Busy::No;
-        state.mode = mode;
-        if status == Status::Granted {
-            state.token = token;
+        state.mode = done.mode;
+        if !matches!(done.status, Status::Refused(_)) {
+            state.flags = done.flags;
+        }
+        match done.status {
+            Status::Granted => {
+                state.token = done.token;
+                state.value = done.value;
+            }
+            Status::Adopted => {
+                state.lock = done.lock;
+                state.token = done.token;
+                state.value = done.value;
+            }
+            _ => {}
         }
         if let Some(answer) = state.answer.take() {
             // Its future may have been dropped; then the guard is abandoned, or settles later.
-            let _ = answer.send(status);
+            let _ = answer.send(done.status);
         }
-        let unlocks = state.abandoned && mode.is_some();
+        let unlocks = state.abandoned && state.mode.is_some() && !state.lost;
         unlocks.then(|| {
             state.busy = Busy::Unlocks;
-            Command::Unlock { lock: self.lock }
+            self.unlocks(state.lock)
         })
+    }
+
+    fn unlocks(self: &Arc<Self>, lock: LockId) -> Command {
+        Command::Ask {
+            kind: OperationKind::Unlock {
+                lock,
+                flags: RequestFlags::empty(),
+                value: None,
+            },
+            answer: Answer::Lock(Route::Raw(Arc::clone(self))),
+        }
     }
 
     pub(crate) fn blocking(&self, mode: Mode) {
         let mut state = self.state();
         state.blocked.insert(mode);
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
+        state.wake();
     }
 
+    /// The lock is gone, and nothing is answered any more.
     pub(crate) fn lost(&self) {
         let mut state = self.state();
         state.lost = true;
+        state.mode = None;
         state.busy = Busy::No;
         state.answer = None;
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
+        state.wake();
     }
 
-    pub(crate) fn poll_blocked(&self, context: &mut Context<'_>) -> Poll<Option<Mode>> {
+    pub(crate) fn poll_blocked(&self, ear: Ear, context: &mut Context<'_>) -> Poll<Option<Mode>> {
         let mut state = self.state();
+        if state.lost || state.abandoned {
+            return Poll::Ready(None);
+        }
         match state.blocked.pop_last() {
             Some(mode) => Poll::Ready(Some(mode)),
-            None if state.lost => Poll::Ready(None),
             None => {
-                state.waker = Some(context.waker().clone());
+                state.wakers[ear as usize] = Some(context.waker().clone());
                 Poll::Pending
             }
         }
@@ -144,17 +224,18 @@ impl RawLock {
 
     /// The guard is dropped: what is to be sent now. What is under way is answered first, and
     /// [`RawLock::done`] does the rest.
-    pub(crate) fn abandon(&self) -> Option<Command> {
+    pub(crate) fn abandon(self: &Arc<Self>) -> Option<Command> {
         let mut state = self.state();
-        let lock = self.lock;
+        let lock = state.lock;
+        state.wake();
         let first = !std::mem::replace(&mut state.abandoned, true);
         match state.busy {
             _ if state.lost || !first => None,
-            Busy::Waits => Some(Command::Cancel { lock }),
+            Busy::Waits => Some(Command::cancel(lock)),
             Busy::Unlocks => None,
             Busy::No if state.mode.is_some() => {
                 state.busy = Busy::Unlocks;
-                Some(Command::Unlock { lock })
+                Some(self.unlocks(lock))
             }
             Busy::No => None,
         }

@@ -1,50 +1,76 @@
 //! What the parts of a session share: the way to the driver, the numbers it gives out, its end.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use dlm_core::{LockId, LockspaceId, Mode, Owner, RequestFlags, ResourceName};
+use dlm_core::{LockId, LockspaceId, LockspaceOptions, Owner};
 use glockwork_proto::Name;
+use glockwork_proto::frame::OperationKind;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::asts::{AstQueue, Ticket};
 use crate::counters::Counting;
 use crate::error::{LockError, SessionLost};
 use crate::glocks::{self, GlockName};
-use crate::limits::OPERATIONS_QUEUED_MAX;
+use crate::limits::{OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_QUEUED_MAX};
 use crate::raw::RawLock;
 
 /// What is asked of the driver, in the order in which it is to be sent.
 pub(crate) enum Command {
-    /// Open a lockspace.
-    Open {
-        name: Name,
-        answer: oneshot::Sender<Result<LockspaceId, LockError>>,
+    /// An operation for the server.
+    Ask {
+        /// What.
+        kind: OperationKind,
+        /// Who hears the answer.
+        answer: Answer,
     },
-    /// Make a lock. Answers and callbacks go along `route` until the lock is gone.
-    Request {
-        lockspace: LockspaceId,
-        lock: LockId,
-        name: ResourceName,
-        mode: Mode,
-        flags: RequestFlags,
-        owner: Owner,
-        route: Route,
-    },
-    /// Convert a lock.
-    Convert {
-        lock: LockId,
-        mode: Mode,
-        flags: RequestFlags,
-        owner: Owner,
-    },
-    /// Give a lock up.
-    Unlock { lock: LockId },
-    /// Take back what waits on a lock.
-    Cancel { lock: LockId },
     /// Say goodbye and end.
     Close,
     /// End: something is wrong.
-    Abort { why: String },
+    Abort {
+        /// What.
+        why: String,
+    },
+}
+
+impl Command {
+    /// A cancel whose own answer means nothing: the operation that is cancelled has its own.
+    pub(crate) fn cancel(lock: LockId) -> Self {
+        Self::Ask {
+            kind: OperationKind::Cancel { lock },
+            answer: Answer::Nobody,
+        }
+    }
+}
+
+/// Who hears the answer to an operation.
+pub(crate) enum Answer {
+    /// Whoever opens a lockspace.
+    Opened(oneshot::Sender<Result<Opened, LockError>>),
+    /// Whoever takes many locks away.
+    Purged(oneshot::Sender<Result<u32, LockError>>),
+    /// Whose the lock is. Callbacks go there too, until the lock is gone.
+    Lock(Route),
+    /// Nobody.
+    Nobody,
+}
+
+impl Answer {
+    /// It will never come.
+    pub(crate) fn lost(self) {
+        if let Self::Lock(Route::Raw(raw)) = self {
+            raw.lost();
+        }
+        // Those who wait on a channel see it close; the rest is told with the session.
+    }
+}
+
+/// A lockspace that was opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) id: LockspaceId,
+    pub(crate) options: LockspaceOptions,
 }
 
 /// Whose a lock is.
@@ -54,12 +80,15 @@ pub(crate) enum Route {
     Raw(Arc<RawLock>),
     /// A glock's.
     Glock(Weak<glocks::Inner>, GlockName),
+    /// One of the event-level interface, with the number of what was asked for.
+    Asts(Arc<AstQueue>, Ticket),
 }
 
 /// Why nothing new may be asked for.
 pub(crate) enum NoRoom {
     Lost(SessionLost),
     QueueFull,
+    InFlight,
 }
 
 impl From<NoRoom> for LockError {
@@ -67,6 +96,7 @@ impl From<NoRoom> for LockError {
         match why {
             NoRoom::Lost(lost) => Self::SessionLost(lost),
             NoRoom::QueueFull => Self::QueueFull,
+            NoRoom::InFlight => Self::InFlight,
         }
     }
 }
@@ -83,12 +113,17 @@ pub(crate) struct Shared {
     pub(crate) counting: Counting,
     /// Commands sent and not yet taken by the driver.
     queued: AtomicUsize,
+    /// Operations sent and not yet answered.
+    in_flight: AtomicUsize,
     next_lock: AtomicU64,
     next_holder: AtomicU64,
     next_owner: AtomicU64,
+    next_ticket: AtomicU64,
     lost: OnceLock<SessionLost>,
     ended: watch::Sender<bool>,
     glocks: Mutex<Vec<Weak<glocks::Inner>>>,
+    asts: Mutex<Vec<Weak<AstQueue>>>,
+    tasks: Mutex<BTreeMap<Owner, Name>>,
 }
 
 impl Session {
@@ -98,12 +133,16 @@ impl Session {
             endpoint,
             counting: Counting::default(),
             queued: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
             next_lock: AtomicU64::new(1),
             next_holder: AtomicU64::new(1),
             next_owner: AtomicU64::new(1),
+            next_ticket: AtomicU64::new(1),
             lost: OnceLock::new(),
             ended: watch::channel(false).0,
-            glocks: Mutex::new(Vec::new()),
+            glocks: Mutex::default(),
+            asts: Mutex::default(),
+            tasks: Mutex::default(),
         });
         (Self { shared, commands }, receiver)
     }
@@ -112,17 +151,16 @@ impl Session {
     /// lost it goes nowhere, and whoever waits for the answer has been told.
     pub(crate) fn send(&self, command: Command) {
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        if matches!(command, Command::Ask { .. }) {
+            self.shared.asks(1);
+        }
         // A closed channel means that the driver has ended. It has told everyone that it knew of, and a
         // lock that is only asked for now is none of them.
         let Err(mpsc::error::SendError(command)) = self.commands.send(command) else {
             return;
         };
-        if let Command::Request {
-            route: Route::Raw(raw),
-            ..
-        } = command
-        {
-            raw.lost();
+        if let Command::Ask { answer, .. } = command {
+            answer.lost();
         }
     }
 
@@ -131,6 +169,9 @@ impl Session {
         self.shared.alive().map_err(NoRoom::Lost)?;
         if self.shared.queued.load(Ordering::Relaxed) >= OPERATIONS_QUEUED_MAX {
             return Err(NoRoom::QueueFull);
+        }
+        if self.shared.in_flight.load(Ordering::Relaxed) >= OPERATIONS_IN_FLIGHT_MAX {
+            return Err(NoRoom::InFlight);
         }
         Ok(())
     }
@@ -148,6 +189,19 @@ impl Session {
         Owner(self.shared.next_owner.fetch_add(1, Ordering::Relaxed))
     }
 
+    pub(crate) fn new_ticket(&self) -> Ticket {
+        Ticket(self.shared.next_ticket.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Asks for what takes many locks away, and waits until it is done.
+    pub(crate) async fn purge(&self, kind: OperationKind) -> Result<u32, LockError> {
+        self.room()?;
+        let (answer, purged) = oneshot::channel();
+        let answer = Answer::Purged(answer);
+        self.send(Command::Ask { kind, answer });
+        purged.await.map_err(|_| self.shared.lost_error())?
+    }
+
     /// Waits for the driver's end.
     pub(crate) async fn ended(&self) {
         // An error would say that the sender is gone, which `shared` has.
@@ -158,6 +212,16 @@ impl Session {
 impl Shared {
     pub(crate) fn taken(&self, commands: usize) {
         self.queued.fetch_sub(commands, Ordering::Relaxed);
+    }
+
+    /// So many operations are in flight from now on.
+    pub(crate) fn asks(&self, operations: usize) {
+        self.in_flight.fetch_add(operations, Ordering::Relaxed);
+    }
+
+    /// So many operations were answered.
+    pub(crate) fn answered(&self, operations: usize) {
+        self.in_flight.fetch_sub(operations, Ordering::Relaxed);
     }
 
     /// # Errors
@@ -179,13 +243,22 @@ impl Shared {
         self.lost.get().cloned().unwrap_or_else(unknown)
     }
 
-    /// Marks the session as over, then tells every glock. Those who register later see the mark.
+    /// The error for the holder of a lock that went: with the session, or without it.
+    pub(crate) fn gone(&self) -> LockError {
+        let lost = self.lost.get().cloned();
+        lost.map_or(LockError::Gone, LockError::SessionLost)
+    }
+
+    /// Marks the session as over, then tells everyone. Those who register later see the mark.
     pub(crate) fn lose(&self, why: String) {
         let endpoint = self.endpoint.clone();
         // The first reason is the true one.
         let _ = self.lost.set(SessionLost { endpoint, why });
         for glocks in self.glocks() {
             glocks.session_lost();
+        }
+        for queue in listed(&self.asts).drain(..) {
+            queue.upgrade().inspect(|queue| queue.end());
         }
     }
 
@@ -195,20 +268,68 @@ impl Shared {
 
     /// The glock tables over this session.
     pub(crate) fn glocks(&self) -> Vec<Arc<glocks::Inner>> {
-        let mut registered = self.registered();
+        let mut registered = listed(&self.glocks);
         registered.retain(|glocks| glocks.strong_count() > 0);
         registered.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn register(&self, glocks: &Arc<glocks::Inner>) {
-        self.registered().push(Arc::downgrade(glocks));
+        let mut registered = listed(&self.glocks);
+        registered.retain(|glocks| glocks.strong_count() > 0);
+        registered.push(Arc::downgrade(glocks));
+        drop(registered);
         if self.lost.get().is_some() {
             glocks.session_lost();
         }
     }
 
-    fn registered(&self) -> MutexGuard<'_, Vec<Weak<glocks::Inner>>> {
-        // The list is whole at every moment, whoever panicked with it.
-        self.glocks.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn register_asts(&self, queue: &Arc<AstQueue>) {
+        let mut registered = listed(&self.asts);
+        registered.retain(|queue| queue.strong_count() > 0);
+        registered.push(Arc::downgrade(queue));
+        drop(registered);
+        if self.lost.get().is_some() {
+            queue.end();
+        }
+    }
+
+    /// The tasks that are no glock table's, with their names.
+    pub(crate) fn tasks(&self) -> MutexGuard<'_, BTreeMap<Owner, Name>> {
+        listed(&self.tasks)
+    }
+}
+
+/// Each of these lists is whole at every moment, whoever panicked with it.
+fn listed<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(session: &Session) {
+        session.send(Command::cancel(LockId(1)));
+    }
+
+    #[test]
+    fn what_queues_and_what_is_in_flight_has_a_limit() {
+        let (session, _commands) = Session::new("nowhere".into());
+        for _ in 0..OPERATIONS_QUEUED_MAX {
+            assert!(session.room().is_ok());
+            ask(&session);
+        }
+        assert!(matches!(session.room(), Err(NoRoom::QueueFull)));
+        session.shared.taken(OPERATIONS_QUEUED_MAX);
+        for _ in OPERATIONS_QUEUED_MAX..OPERATIONS_IN_FLIGHT_MAX {
+            assert!(session.room().is_ok());
+            ask(&session);
+            session.shared.taken(1);
+        }
+        let error = session.room().map_err(LockError::from).unwrap_err();
+        assert_eq!(error, LockError::InFlight);
+        assert!(error.to_string().contains("131072"), "{error}");
+        session.shared.answered(1);
+        assert!(session.room().is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! What the owner of a glock table brings along: the hooks and the numbers.
 
+use dlm_core::ResourceName;
 use glock_core::glock::HoldTime;
 use glock_core::{GlockName, GlockType, State};
 
@@ -7,9 +8,10 @@ use crate::limits::GLOCKS_MAX_DEFAULT;
 
 /// What is cached under the glocks: gfs2's glock operations.
 ///
-/// The hooks are called on threads that may block, never under a lock of [`super::Glocks`], and for one
-/// glock never two at once. They must not wait for a glock. A hook that panics ends the session: nobody
-/// knows what is still cached.
+/// [`Objects::resource`], [`Objects::freed`] and [`Objects::dump`] only look; they must be quick, and call
+/// nothing of [`super::Glocks`]. The others, the hooks, are called on threads that may block, never under a
+/// lock of [`super::Glocks`], and for one glock never two at once. They must not wait for a glock. A hook
+/// that panics ends the session: nobody knows what is still cached.
 pub trait Objects: Send + Sync + 'static {
     /// Writes back everything dirty. Called before a glock leaves EX for anything else; nobody holds it.
     fn sync(&self, name: GlockName);
@@ -26,6 +28,18 @@ pub trait Objects: Send + Sync + 'static {
     fn instantiate(&self, name: GlockName) -> Result<(), String> {
         let _ = name;
         Ok(())
+    }
+
+    /// What the lock manager knows a glock as. A glock's name is a type and a number; where these stand for
+    /// something with a name of its own, this is that name.
+    fn resource(&self, name: GlockName) -> ResourceName {
+        name.resource()
+    }
+
+    /// The table has forgotten a glock: nothing of it is cached, and the lock manager knows no lock of it.
+    /// It may come back.
+    fn freed(&self, name: GlockName) {
+        let _ = name;
     }
 
     /// The object's own line for the dump.

@@ -6,7 +6,7 @@ use glock_core::{Failure, GlockName};
 use thiserror::Error;
 
 use crate::error::SessionLost;
-use crate::limits::OPERATIONS_QUEUED_MAX;
+use crate::limits::{OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_QUEUED_MAX};
 use crate::session::NoRoom;
 
 /// Why a holder was not granted. It holds nothing then.
@@ -58,6 +58,10 @@ impl From<NoRoom> for GlockError {
             NoRoom::QueueFull => Self::Limit {
                 what: "operations queued for the server",
                 max: OPERATIONS_QUEUED_MAX,
+            },
+            NoRoom::InFlight => Self::Limit {
+                what: "operations waiting for their answers",
+                max: OPERATIONS_IN_FLIGHT_MAX,
             },
         }
     }

@@ -5,8 +5,13 @@
 //! one step of its machine under a short lock (`table.rs`); nothing waits under that lock.
 //!
 //! # Example
-//! ```no_run
-//! # async fn example(lockspace: dlm_client::Lockspace) -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
+//! # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
+//! # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+//! # let lockspace = client.lockspace("volume").await?;
 //! use std::sync::Arc;
 //!
 //! use dlm_client::glocks::{GlockConfig, Glocks, HolderRequest, Objects};
@@ -33,6 +38,8 @@
 //! let holder = glocks.lock_async(request).await?;
 //! // … change the object …
 //! drop(holder); // the lock stays cached until somebody else wants it
+//! assert_eq!(glocks.cached(GlockName::inode(0x102ab)), State::Ex);
+//! # tokio::task::spawn_blocking(move || glocks.release_all()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -66,7 +73,7 @@ pub use glock_core::{GlockName, GlockType, HolderFlags, Release, State};
 use holder::Tag;
 pub use holder::{Holder, HolderRequest};
 pub(crate) use report::page;
-use table::{Answer, Enqueued, Shard};
+use table::{Enqueued, Granting, Shard};
 
 use crate::limits::TASK_NAMES_MAX;
 use crate::lockspace::Lockspace;
@@ -197,7 +204,7 @@ impl Glocks {
     fn granted(
         &self,
         mut holder: Holder,
-        answer: Result<Answer, oneshot::error::RecvError>,
+        answer: Result<Granting, oneshot::error::RecvError>,
     ) -> Result<Holder, GlockError> {
         // Nobody drops the other end without an answer while the table lives.
         let answer = answer.unwrap_or_else(|_| Err(self.inner.session.shared.lost_error().into()));
@@ -243,6 +250,22 @@ impl Glocks {
         sum
     }
 
+    /// Demotes a glock to UN, with its hooks, as soon as nobody holds it.
+    pub fn demote(&self, name: GlockName) {
+        self.inner.step(name, Input::Demote);
+    }
+
+    /// Demotes a glock to UN, with its hooks, as soon as nobody holds it, and unlocks it. Whoever asks for
+    /// it meanwhile revokes that.
+    pub fn free(&self, name: GlockName) {
+        self.inner.step(name, Input::Free);
+    }
+
+    /// Whether the table has this glock, in whatever state.
+    pub(crate) fn has(&self, name: GlockName) -> bool {
+        self.inner.shard(name).glocks.contains_key(&name)
+    }
+
     /// Demotes everything to UN, with its hooks, and unlocks it; then the table is closed. Waits for
     /// those who still hold. Blocks the calling thread, which must be none of the runtime's.
     ///
@@ -266,6 +289,12 @@ impl Inner {
 
     fn closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is over that lockspace, and not released.
+    pub(crate) fn uses(&self, lockspace: LockspaceId) -> bool {
+        let empty = || self.shards().all(|shard| shard.glocks.is_empty());
+        self.lockspace == lockspace && !(self.closed() && empty())
     }
 
     fn cached(&self, name: GlockName) -> State {

@@ -47,7 +47,7 @@ impl Inner {
                 age_us: now.since(holder.since),
             })
         });
-        let name = entry.glock.name().resource();
+        let name = self.objects.resource(entry.glock.name());
         GlockReport {
             lockspace: self.lockspace,
             name,

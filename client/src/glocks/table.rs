@@ -6,19 +6,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use dlm_core::{LockId, Owner, Token};
+use dlm_core::{LockId, Owner, RequestFlags, Token};
 use glock_core::{
     Glock, GlockName, HolderFlags, HolderId, Input, Message, Output, State, invariants,
 };
+use glockwork_proto::frame::OperationKind;
 use tokio::sync::oneshot;
 
 use super::counters::GlockCounters;
 use super::error::{GlockError, from_failure};
 use super::holder::Tag;
 use super::{Inner, SHARDS};
-use crate::session::{Command, Route};
+use crate::session::{Answer, Command, Route};
 
-pub(super) type Answer = Result<Token, GlockError>;
+/// What a holder is told.
+pub(super) type Granting = Result<Token, GlockError>;
 
 /// A part of the table with a lock of its own.
 #[derive(Default)]
@@ -42,16 +44,17 @@ pub(super) struct Slot {
     pub(super) id: HolderId,
     pub(super) tag: Arc<Tag>,
     /// Whoever waits for it; `None` while its own task is still on the way in, or when it is granted.
-    waiting: Option<oneshot::Sender<Answer>>,
+    waiting: Option<oneshot::Sender<Granting>>,
 }
 
 /// What a step leaves to be done when its lock is open again.
 #[derive(Default)]
 pub(super) struct After {
-    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    answers: Vec<(oneshot::Sender<Granting>, Granting)>,
     hooks: Vec<(GlockName, Hook)>,
     /// What happened to the holder that this very step brings.
-    own: Option<Answer>,
+    own: Option<Granting>,
+    freed: Vec<GlockName>,
     emptied: bool,
 }
 
@@ -65,8 +68,8 @@ pub(super) enum Hook {
 
 /// How an enqueue went.
 pub(super) enum Enqueued {
-    Answered(Answer),
-    Waits(oneshot::Receiver<Answer>),
+    Answered(Granting),
+    Waits(oneshot::Receiver<Granting>),
 }
 
 impl Inner {
@@ -223,6 +226,7 @@ impl Inner {
         self.check(entry);
         if entry.glock.is_free() {
             glocks.remove(&name);
+            after.freed.push(name);
             after.emptied |= glocks.is_empty();
         }
     }
@@ -245,32 +249,35 @@ impl Inner {
     }
 
     fn send(self: &Arc<Self>, entry: &mut Entry, message: Message) {
-        let lock = entry.lock;
-        self.session.send(match message {
+        let name = entry.glock.name();
+        let kind = match message {
             Message::Request { mode, flags, owner } => {
                 entry.lock = self.session.new_lock();
-                let name = entry.glock.name();
-                let route = Route::Glock(Arc::downgrade(self), name);
-                let (lockspace, lock, name) = (self.lockspace, entry.lock, name.resource());
-                Command::Request {
-                    lockspace,
-                    lock,
-                    name,
+                OperationKind::Request {
+                    lockspace: self.lockspace,
+                    lock: entry.lock,
+                    name: self.objects.resource(name),
                     mode,
                     flags,
                     owner,
-                    route,
                 }
             }
-            Message::Convert { mode, flags, owner } => Command::Convert {
-                lock,
+            Message::Convert { mode, flags, owner } => OperationKind::Convert {
+                lock: entry.lock,
                 mode,
                 flags,
                 owner,
+                value: None,
             },
-            Message::Unlock => Command::Unlock { lock },
-            Message::Cancel => Command::Cancel { lock },
-        });
+            Message::Unlock => OperationKind::Unlock {
+                lock: entry.lock,
+                flags: RequestFlags::empty(),
+                value: None,
+            },
+            Message::Cancel => return self.session.send(Command::cancel(entry.lock)),
+        };
+        let answer = Answer::Lock(Route::Glock(Arc::downgrade(self), name));
+        self.session.send(Command::Ask { kind, answer });
     }
 
     /// What a step left to be done, with no lock held.
@@ -282,6 +289,9 @@ impl Inner {
         for (name, hook) in after.hooks {
             self.call(name, hook);
         }
+        for name in after.freed {
+            self.objects.freed(name);
+        }
         if after.emptied {
             self.emptied();
         }
@@ -289,7 +299,7 @@ impl Inner {
 }
 
 impl Shard {
-    fn wait_for(&mut self, name: GlockName, id: HolderId) -> oneshot::Receiver<Answer> {
+    fn wait_for(&mut self, name: GlockName, id: HolderId) -> oneshot::Receiver<Granting> {
         let (sender, receiver) = oneshot::channel();
         let slots = self.glocks.get_mut(&name).map(|entry| &mut entry.slots);
         // Without a slot the sender is dropped, and the receiver says so.
@@ -306,7 +316,7 @@ impl Entry {
         Some(self.slots.swap_remove(at))
     }
 
-    fn waiting(&mut self, id: HolderId) -> Option<oneshot::Sender<Answer>> {
+    fn waiting(&mut self, id: HolderId) -> Option<oneshot::Sender<Granting>> {
         self.slots
             .iter_mut()
             .find(|slot| slot.id == id)?
@@ -317,7 +327,7 @@ impl Entry {
 
 impl After {
     /// An answer for a task that waits, or for the one that this step is about.
-    fn answer(&mut self, waiting: Option<oneshot::Sender<Answer>>, answer: Answer) {
+    fn answer(&mut self, waiting: Option<oneshot::Sender<Granting>>, answer: Granting) {
         match waiting {
             Some(waiting) => self.answers.push((waiting, answer)),
             None => self.own = Some(answer),

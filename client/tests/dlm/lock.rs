@@ -106,6 +106,32 @@ async fn the_command_is_told_what_it_holds_and_its_token_grows() {
 }
 
 #[tokio::test]
+async fn the_command_is_told_the_value_and_whether_it_is_valid() {
+    let (_server, endpoint) = serve().await;
+    let client = join(&endpoint, "other").await;
+    let lockspace = client.lockspace("default").await.unwrap();
+    let script = "echo ${GLOCKWORK_VALUE-none} ${GLOCKWORK_VALUE_VALID-none}";
+    let command = ["lock", "job", "--mode", "PR", "--", "sh", "-c", script];
+    // What is in the environment already is no value.
+    let stale = dlm(&endpoint, &command)
+        .env("GLOCKWORK_VALUE", "00")
+        .env("GLOCKWORK_VALUE_VALID", "1")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(stale.stdout, b"none none\n");
+
+    let _keeps = lockspace.lock("job", Mode::Nl).await.unwrap();
+    let writer = lockspace.lock("job", Mode::Ex).await.unwrap();
+    writer.unlock_storing(b"\x00\xfe=v").await.unwrap();
+    let value = "00fe3d76".to_owned() + &"00".repeat(28);
+    assert_eq!(succeeds(&endpoint, &command).await, format!("{value} 1\n"));
+    let writer = lockspace.lock("job", Mode::Ex).await.unwrap();
+    writer.unlock_invalidating().await.unwrap();
+    assert_eq!(succeeds(&endpoint, &command).await, format!("{value} 0\n"));
+}
+
+#[tokio::test]
 async fn standard_streams_are_the_commands() {
     let (_server, endpoint) = serve().await;
     let script = "tr a-z A-Z; echo aside >&2";

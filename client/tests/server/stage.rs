@@ -98,7 +98,7 @@ pub(crate) const fn request(state: State, flags: HolderFlags) -> HolderRequest {
 
 /// What a test waits for happens within seconds or never.
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what)
+    tokio::time::timeout(Duration::from_secs(60), what)
         .await
         .expect("it never happens")
 }

@@ -49,6 +49,24 @@ pub struct Owner(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
+/// A lock server of the cluster, numbered by whoever set the cluster up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u64);
+
+/// One life of a server's process: the index of the log entry that announced it. A server that was
+/// restarted is another incarnation, and has nothing that the one before it had in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+/// The place of an entry in the cluster's log; 0 is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogIndex(pub u64);
+
+/// Which time a slot has a master: it grows whenever the slot moves. What an earlier epoch left behind,
+/// a message or a table, means nothing in a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
 /// The most bytes in a resource's name (fs/dlm's `DLM_RESNAME_MAXLEN`).
 pub const RESOURCE_NAME_BYTES_MAX: usize = 64;
 

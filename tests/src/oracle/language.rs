@@ -208,7 +208,11 @@ impl<'a> Words<'a> {
                 let parsed = number(value).ok_or_else(bad);
                 match key {
                     "lvb" => value.clone_into(&mut options.value),
-                    "namelen" => options.name_length = Some(parsed? as usize),
+                    // The device has a byte for each of these.
+                    "namelen" => {
+                        let length = u8::try_from(parsed?).map_err(|_| bad())?;
+                        options.name_length = Some(length.into());
+                    }
                     "modeval" => {
                         let number = u8::try_from(parsed?).map_err(|_| bad())?;
                         mode = Mode::from_number(number);
@@ -263,6 +267,11 @@ mod tests {
             ("conv 1 a PR NOQUEU", "NOQUEU"),
             ("close 1 2", "\"2\""),
             ("conv 1 a PR modeval=256", "modeval=256"),
+            ("lock 1 a R PR namelen=256", "namelen=256"),
+            ("lock 1 a R PR 0x100000000", "0x100000000"),
+            ("unlock 1 a lvb", "\"lvb\""),
+            ("wait -1", "\"-1\""),
+            ("rawlkid 1 a b", "\"b\""),
         ] {
             let error = Operation::parse(line).expect_err(line).to_string();
             assert!(error.contains(word), "{error}");

@@ -6,20 +6,23 @@
 //! | `recording.rs` | a recording: scenarios of steps, each with what the kernel answered |
 //! | `desk.rs` | what stands between a program and the kernel's lock manager: lock ids, tags, buffers, closed clients |
 //! | `table.rs` | the lock table of `dlm-core` behind that desk |
+//! | `grpc.rs` | a lock server behind that desk, asked over gRPC |
 //! | `compare.rs` | the replay, and where the answers differ |
 //! | `random.rs` | random scenarios in the same language |
 //!
-//! Whatever answers operations is a [`Kernel`]. Another way to the lock manager, through a server for
-//! one, implements [`desk::Locks`] and gets the rest from [`desk::Desk`].
+//! Whatever answers operations is a [`Kernel`]. Another way to the lock manager implements
+//! [`desk::Locks`] and gets the rest from [`desk::Desk`].
 
 pub mod compare;
 pub mod desk;
+pub mod grpc;
 pub mod language;
 pub mod random;
 pub mod recording;
 pub mod table;
 
 pub use compare::{Answer, Disagreement, Outcome, replay};
+pub use grpc::Server;
 pub use language::Operation;
 pub use recording::{ReadError, Scenario, read};
 pub use table::Table;

@@ -9,12 +9,14 @@
 //! | `ev` | what arrived because of it |
 //!
 //! That a lock asked for no blocking callbacks (`nobast`) is not in there; it is in the list of scenarios
-//! that the recording was made from, `NAME.scenarios.txt` beside `NAME.jsonl`, where there is one.
+//! that the recording was made from, `NAME.scenarios.txt` beside `NAME.jsonl`, where there is one. A
+//! recording may also say it itself, by a step `nobast` or by `"nobast":true` in the lock's own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use dlm_core::StatusFlags;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -32,6 +34,9 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// The file has no steps.
+    #[error("{}: there is no step in it; a recording has one a line, as JSON", .0.display())]
+    Empty(PathBuf),
     /// A line is not a step.
     #[error("{}:{line}: {what}", path.display())]
     Line {
@@ -95,9 +100,12 @@ pub fn read(path: &Path) -> Result<Vec<Scenario>, ReadError> {
         }
         if let Some(scenario) = scenarios.last_mut() {
             let place = (scenario.name.clone(), scenario.steps.len());
-            step.no_blocking_callbacks = silent.contains(&place);
+            step.no_blocking_callbacks |= silent.contains(&place);
             scenario.steps.push(step);
         }
+    }
+    if scenarios.is_empty() {
+        return Err(ReadError::Empty(path.to_owned()));
     }
     Ok(scenarios)
 }
@@ -132,6 +140,13 @@ fn silent_steps(recording: &Path) -> Result<BTreeSet<(String, usize)>, ReadError
 
 fn step(line: &str) -> Result<(String, Step), String> {
     let json: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if !json.is_object() {
+        return Err("it is no object".to_owned());
+    }
+    let no_blocking_callbacks = match &json["nobast"] {
+        Value::Null => false,
+        marker => marker.as_bool().ok_or("nobast is not true or false")?,
+    };
     let text = text(&json, "op")?;
     let operation = Operation::parse(&text).map_err(|error: ParseError| error.to_string())?;
     let events = json["ev"].as_array().ok_or("ev is not a list")?;
@@ -139,7 +154,7 @@ fn step(line: &str) -> Result<(String, Step), String> {
         number: json["i"].as_u64().ok_or("i is not a number")?,
         operation,
         text,
-        no_blocking_callbacks: false,
+        no_blocking_callbacks,
         ret: self::text(&json, "ret")?,
         events: events.iter().map(event).collect::<Result<_, _>>()?,
     };
@@ -150,13 +165,7 @@ fn event(json: &Value) -> Result<Event, String> {
     let what = match text(json, "ev")?.as_str() {
         "ast" => What::Completion {
             status: text(json, "st")?,
-            flags: match &json["sbf"] {
-                Value::Null => Vec::new(),
-                _ => text(json, "sbf")?
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect(),
-            },
+            flags: flags(&json["sbf"])?,
             value: match &json["lvb"] {
                 Value::Null => None,
                 _ => Some(text(json, "lvb")?),
@@ -172,6 +181,27 @@ fn event(json: &Value) -> Result<Event, String> {
         tag: text(json, "t")?,
         what,
     })
+}
+
+/// Names of status flags, in one string or in a list, in the order of their bits.
+fn flags(json: &Value) -> Result<Vec<String>, String> {
+    let bad = || format!("sbf {json} is no list of DEMOTED, VALNOTVALID and ALTMODE");
+    let words: Vec<&str> = match json {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.split_whitespace().collect(),
+        Value::Array(list) => {
+            let words = list.iter().map(|word| word.as_str().ok_or_else(bad));
+            words.collect::<Result<_, _>>()?
+        }
+        _ => return Err(bad()),
+    };
+    let flags = words.into_iter().map(StatusFlags::from_name);
+    let flags: Option<StatusFlags> = flags.collect();
+    let named = flags.ok_or_else(bad)?;
+    Ok(named
+        .iter_names()
+        .map(|(name, _)| name.to_owned())
+        .collect())
 }
 
 fn text(json: &Value, key: &str) -> Result<String, String> {

@@ -73,6 +73,9 @@ Environment of the command:
   GLOCKWORK_LOCKSPACE, GLOCKWORK_LOCK, GLOCKWORK_MODE
                     what is locked, and how
   GLOCKWORK_TOKEN   fencing token: larger than that of every earlier grant that excludes this one
+  GLOCKWORK_VALUE   the lock's value block in hexadecimal, where one was stored
+  GLOCKWORK_VALUE_VALID
+                    beside it: 1, or 0 if whoever could write it last was lost
 
 Exit status:
   the command's     when it ran to its end; 128 and the signal's number when a signal ended it

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use dlm_client::{Client, ConnectOptions, Guard, LockError, Lockspace};
+use dlm_client::{Client, ConnectOptions, Guard, LockError, Lockspace, Owner, RequestFlags};
 use tokio::time::timeout;
 
 use self::supervise::{Supervised, Verdict};
@@ -17,6 +17,10 @@ mod supervise;
 /// The lock could not be had with `--try` or within `--timeout`. `EX_TEMPFAIL` of sysexits.h: the same
 /// command may succeed later.
 pub(crate) const NOT_AVAILABLE: u8 = 75;
+
+/// The variables that are there only where there is a value.
+const VALUE: &str = "GLOCKWORK_VALUE";
+const VALUE_VALID: &str = "GLOCKWORK_VALUE_VALID";
 
 /// Shells report the end by a signal as this and the signal's number.
 const SIGNALLED: i32 = 128;
@@ -90,10 +94,11 @@ fn reason(error: &LockError) -> String {
 async fn acquire(lockspace: &Lockspace, arguments: &LockArguments) -> Result<Guard, CommandError> {
     let name = arguments.name.as_bytes();
     let mode = arguments.mode;
+    let request = |flags| lockspace.request(name, mode, flags | RequestFlags::VALBLK, Owner(0));
     let locked = if arguments.r#try {
-        lockspace.try_lock(name, mode).await
+        request(RequestFlags::NOQUEUE).await
     } else {
-        let locking = lockspace.lock(name, mode);
+        let locking = request(RequestFlags::empty());
         match arguments.timeout {
             None => locking.await,
             // Dropped, the request is cancelled.
@@ -115,12 +120,22 @@ fn environment(
     guard: &Guard,
     arguments: &LockArguments,
 ) -> Vec<(&'static str, std::ffi::OsString)> {
-    vec![
+    let mut environment = vec![
         ("GLOCKWORK_LOCKSPACE", arguments.lockspace.clone().into()),
         ("GLOCKWORK_LOCK", arguments.name.clone()),
         ("GLOCKWORK_MODE", guard.mode().name().into()),
         ("GLOCKWORK_TOKEN", guard.token().0.to_string().into()),
-    ]
+    ];
+    if let Some(value) = guard.value() {
+        let valid = if value.is_valid() { "1" } else { "0" };
+        environment.push((VALUE, hex(value.whatever_it_is()).into()));
+        environment.push((VALUE_VALID, valid.into()));
+    }
+    environment
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn exit_code(ending: Ending) -> ExitCode {

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::time::{interval, sleep};
 
 use super::signals::Signals;
+use super::{VALUE, VALUE_VALID};
 use crate::error::CommandError;
 use crate::watchdog::link::{self, Ending, MESSAGE_BYTES, Message, Order, Report};
 use crate::watchdog::{self, terminal, watch};
@@ -42,7 +43,8 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    /// Starts the command, with this in addition to the environment of this process.
+    /// Starts the command, with this in addition to the environment of this process, where what another lock
+    /// has left of a value is not.
     ///
     /// # Errors
     /// The watchdog cannot be started. A command that cannot be is an error of [`Self::run`].
@@ -60,6 +62,8 @@ impl Supervised {
                 .arg0(watchdog::NAME)
                 .arg(getpgrp().as_raw_pid().to_string())
                 .args(command)
+                .env_remove(VALUE)
+                .env_remove(VALUE_VALID)
                 .envs(environment.iter().map(|(name, value)| (name, value)))
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 // What the terminal sends to this process is not for it.
