@@ -59,8 +59,8 @@ const SECTIONS: [Section; 3] = [
                 "the lock server, where --endpoint does not name one",
             ),
             (
-                "GLOCKWORK_LOCKSPACE, GLOCKWORK_LOCK, GLOCKWORK_MODE, GLOCKWORK_TOKEN",
-                "set by dlm lock for the command that it runs",
+                "GLOCKWORK_LOCKSPACE, GLOCKWORK_LOCK, GLOCKWORK_MODE, GLOCKWORK_TOKEN, GLOCKWORK_VALUE, GLOCKWORK_VALUE_VALID",
+                "set by dlm lock for the command that it runs; see dlm-lock(1)",
             ),
         ],
     ),
@@ -124,7 +124,7 @@ pub(crate) fn run(arguments: &ManualArguments) -> Result<(), CommandError> {
     let mut all = Cli::command().disable_help_subcommand(true);
     all.build();
     let page = match &arguments.command {
-        None => page(&Man::new(all), true),
+        None => page(all, None),
         Some(name) => {
             let commands = all.get_subcommands();
             let command = commands.into_iter().find(|each| each.get_name() == name);
@@ -132,28 +132,49 @@ pub(crate) fn run(arguments: &ManualArguments) -> Result<(), CommandError> {
                 let name = name.clone();
                 return Err(CommandError::NoCommand { name });
             };
-            let title = format!("dlm-{name}");
-            page(&Man::new(command.clone()).title(title), false)
+            page(command.clone(), Some(name))
         }
     };
     output::write(None, &page.expect("writing to memory"))
 }
 
-fn page(man: &Man, is_whole: bool) -> std::io::Result<String> {
+/// The page of one command, or of all of them.
+fn page(mut command: clap::Command, name: Option<&String>) -> std::io::Result<String> {
     let mut page = Vec::new();
+    let usage = command.render_usage().to_string();
+    let notes = command.get_after_long_help().map(ToString::to_string);
+    let title = name.map_or_else(|| "dlm".to_owned(), |name| format!("dlm-{name}"));
+    let man = Man::new(command).title(title);
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    synopsis(&usage).to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    if is_whole {
+    if name.is_none() {
         man.render_subcommands_section(&mut page)?;
         sections().to_writer(&mut page)?;
         man.render_version_section(&mut page)?;
-    } else {
-        man.render_extra_section(&mut page)?;
+    } else if let Some(notes) = notes {
+        as_it_stands("NOTES", &notes).to_writer(&mut page)?;
     }
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// As `--help` has it: what stands behind `--` has to be seen here, too.
+fn synopsis(usage: &str) -> Roff {
+    as_it_stands("SYNOPSIS", usage.strip_prefix("Usage: ").unwrap_or(usage))
+}
+
+/// A section whose lines are not filled.
+fn as_it_stands(title: &str, text: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]);
+    roff.control("nf", []);
+    for line in text.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
 }
 
 fn sections() -> Roff {
