@@ -57,8 +57,10 @@ fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
     };
     let lock = &table.locks[key];
     // What came to stand there with HEADQUE is granted when something else happens, not before; and so is
-    // a lock in its alternative mode, if it was demoted to get there.
+    // a lock in its alternative mode, if it was demoted to get there. What was adopted since it queued has
+    // other flags now, and is granted by them when something happens.
     let came_first = lock.flags.contains(RequestFlags::HEADQUE);
+    let came_first = came_first || lock.marks.contains(Marks::ADOPTED);
     let demoted = lock.status.contains(StatusFlags::DEMOTED);
     let offer = resource.offer_queued(lock, true);
     if came_first || offer.is_none_or(|offer| demoted && offer.alternative) {
@@ -79,7 +81,8 @@ fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
     } = resource.queues();
     let may_deadlock = |key| {
         let Lock { flags, marks, .. } = &table.locks[key];
-        flags.contains(RequestFlags::CONVDEADLK) || marks.contains(Marks::OUT_OF_TURN)
+        let out_of_turn = marks.intersects(Marks::OUT_OF_TURN | Marks::ADOPTED);
+        flags.contains(RequestFlags::CONVDEADLK) || out_of_turn
     };
     if converting.list.iter(&table.locks).any(may_deadlock) {
         return Ok(());
