@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod deadline;
+pub mod fuzz;
 pub mod machine;
 pub mod oracle;
 pub mod ring;

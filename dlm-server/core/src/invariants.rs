@@ -3,20 +3,29 @@
 //! | name | statement | who relies on it |
 //! |---|---|---|
 //! | compatible-grants | the modes that two locks of a resource hold are compatible | everybody: it is what a lock is |
-//! | no-lost-waiter | the lock that would be granted next cannot be granted, unless it came to stand there with `HEADQUE`, or was demoted and has an alternative | clients, which ask once and wait |
+//! | no-lost-waiter | the lock that would be granted next cannot be granted, unless it came to stand there with `HEADQUE`, has an alternative and was demoted or may wait for itself, or was adopted while it converted | clients, which ask once and wait |
 //! | blockers-called | a granted lock in the way of a queued one was told so since its grant, unless it was granted with `NOORDER` or a conversion that may deadlock waits | glocks, which give nothing up unasked |
 //! | no-conversion-deadlock | no converting lock is kept from its mode by one behind it in that queue, unless one came out of turn or chose to wait | clients, which would wait for ever |
 //! | value-in-shape | a value has its lockspace's length; a value is kept for a lock only while it converts | whoever copies it into a buffer |
+//! | queues-in-order | locks queue in the order in which they came, those with `HEADQUE` before all others; what may come out of turn is not counted | clients that wait: their turn comes |
 //! | queues-in-shape | a lock stands in the queue it names, once, with the modes that belong there | all code of `resource/` |
 //! | tokens-grow | no lock has a token above its resource's, no resource above the table's; locks held in PR, or in CW, share one | storage that checks tokens |
 //! | counts-agree | every count is the number of what it counts; no resource is empty | the grant rule, which looks at counts only |
-//! | session-owns-its-locks | each lock is in its session's index under its number, and each entry is such a lock | the end of a session, which must leave nothing |
+//! | index-complete | each lock and each resource is found under its name, and nothing else is | every operation: it starts there |
+//! | session-owns-its-locks | each lock is in its session's list, and each entry is such a lock | the end of a session, which must leave nothing |
 //! | within-limits | no count is above its limit | the server's memory |
 //!
-//! That a token is larger than those of all earlier grants that exclude it is a property of histories;
-//! the test against the model (`tests/model.rs`) checks it.
+//! The source of the first is the matrix of modes ([`Mode::compatible`](crate::Mode::compatible)); that of
+//! the rest is fs/dlm's behaviour as it was recorded, but for tokens, counts, sessions and limits, which
+//! are ours.
 //!
-//! Debug builds check the resource that a step touched; tests check the table.
+//! Two properties are of histories and not of a moment, and the test against the model
+//! (`tests/against_model`) checks them: a token is larger than those of all earlier grants that exclude
+//! it; a value is not valid from the loss or the word of a writer until the next one stores.
+//!
+//! Every step checks of the resource that it touched what costs the same however many locks there are:
+//! compatible-grants and no-lost-waiter, and that no token is above the table's. Debug builds check all of
+//! that resource; tests check the table.
 
 mod resource;
 #[cfg(test)]
@@ -26,7 +35,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-pub(crate) use resource::check_resource;
+pub(crate) use resource::{check_always, check_resource};
 
 use crate::deadlock::Queue;
 use crate::table::LockTable;
@@ -81,21 +90,31 @@ fn table_counts_agree(table: &LockTable) -> Checked {
             .index
             .resource(&table.resources, resource.lockspace, &name);
         if found != Some(place) {
-            return broken("counts-agree", resource, "it is not found under its name");
+            return broken("index-complete", resource, "it is not found under its name");
         }
         locks += table.keys_of(place).count();
         waiting += resource.queue_length();
     }
-    let counted = (locks, waiting, (locks, table.resources.len()));
-    let kept = (table.locks.len(), table.counters.waiting, table.index.len());
-    if counted == kept {
-        return Ok(());
+    let (counted, kept) = (
+        (locks, waiting),
+        (table.locks.len(), table.counters.waiting),
+    );
+    if counted != kept {
+        let detail = format!("locks, waiting: counted {counted:?}, kept {kept:?}");
+        return Err(Violation {
+            property: "counts-agree",
+            detail,
+        });
     }
-    let detail = format!("locks, waiting, index: counted {counted:?}, kept {kept:?}");
-    Err(Violation {
-        property: "counts-agree",
-        detail,
-    })
+    let (there, found) = ((locks, table.resources.len()), table.index.len());
+    if there != found {
+        let detail = format!("locks, resources: {there:?}, and {found:?} in the index");
+        return Err(Violation {
+            property: "index-complete",
+            detail,
+        });
+    }
+    Ok(())
 }
 
 fn session_owns_its_locks(table: &LockTable) -> Checked {
@@ -108,9 +127,16 @@ fn session_owns_its_locks(table: &LockTable) -> Checked {
         for key in keys {
             let lock = &table.locks[key];
             let found = table.index.lock(&table.locks, (session, lock.id));
-            if lock.session != session || found != Some(key) {
-                let detail = format!("{session:?} has {lock:?}, and finds {found:?}");
+            if lock.session != session {
+                let detail = format!("{session:?} has {lock:?}");
                 return Err(Violation { property, detail });
+            }
+            if found != Some(key) {
+                let detail = format!("{session:?} has {lock:?}, and finds {found:?}");
+                return Err(Violation {
+                    property: "index-complete",
+                    detail,
+                });
             }
             counted += 1;
         }

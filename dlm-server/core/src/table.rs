@@ -344,6 +344,9 @@ impl LockTable {
         act: impl FnOnce(&mut Resource, &mut Step<'_>) -> T,
     ) -> T {
         let result = self.lend(now, place, (out, None), act);
+        if let Err(violation) = invariants::check_always(self, place) {
+            panic!("{violation}");
+        }
         debug_assert_eq!(invariants::check_resource(self, place), Ok(()));
         result
     }

@@ -12,10 +12,19 @@ use crate::resource::queue::{ModeCounts, Queues};
 use crate::resource::{Lock, LockKey, Marks, Resource, ResourceKey};
 use crate::table::LockTable;
 
+/// What release builds check after every step, too: its cost does not depend on how many locks there are.
+pub(crate) fn check_always(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    compatible_counts(resource)?;
+    no_lost_waiter(table, resource)?;
+    token_within_tables(table, resource)
+}
+
 /// Checks one resource, which may be empty in the middle of a step.
 pub(crate) fn check_resource(table: &LockTable, place: ResourceKey) -> Checked {
     let resource = &table.resources[place];
     queues_in_shape(table, place)?;
+    queues_in_order(table, resource)?;
     resource_counts_agree(table, place)?;
     compatible_grants(table, place)?;
     no_lost_waiter(table, resource)?;
@@ -35,6 +44,18 @@ pub(super) fn broken(
         property,
         detail: format!("lockspace {}, {name}: {detail}", lockspace.0),
     })
+}
+
+/// As [`compatible_grants`], of the counts.
+fn compatible_counts(resource: &Resource) -> Checked {
+    let excluded = |mode: &Mode| !resource.admits(*mode, Some(*mode));
+    match resource.held.modes().find(excluded) {
+        None => Ok(()),
+        Some(mode) => {
+            let detail = format!("{mode} in {:?}", resource.held);
+            broken("compatible-grants", resource, detail)
+        }
+    }
 }
 
 fn compatible_grants(table: &LockTable, place: ResourceKey) -> Checked {
@@ -57,11 +78,15 @@ fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
     };
     let lock = &table.locks[key];
     // What came to stand there with HEADQUE is granted when something else happens, not before; and so is
-    // a lock in its alternative mode, if it was demoted to get there.
+    // a lock in its alternative mode, if it was demoted to get there, or if another one that chose to wait
+    // in a deadlock stands behind it: it waits for itself then. What was adopted since it queued has
+    // other flags now, and is granted by them when something happens.
     let came_first = lock.flags.contains(RequestFlags::HEADQUE);
+    let came_first = came_first || lock.marks.contains(Marks::ADOPTED);
     let demoted = lock.status.contains(StatusFlags::DEMOTED);
+    let withheld = demoted || resource.converting().out_of_turn > 0;
     let offer = resource.offer_queued(lock, true);
-    if came_first || offer.is_none_or(|offer| demoted && offer.alternative) {
+    if came_first || offer.is_none_or(|offer| withheld && offer.alternative) {
         return Ok(());
     }
     let Lock { session, id, .. } = lock;
@@ -79,7 +104,8 @@ fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
     } = resource.queues();
     let may_deadlock = |key| {
         let Lock { flags, marks, .. } = &table.locks[key];
-        flags.contains(RequestFlags::CONVDEADLK) || marks.contains(Marks::OUT_OF_TURN)
+        let out_of_turn = marks.intersects(Marks::OUT_OF_TURN | Marks::ADOPTED);
+        flags.contains(RequestFlags::CONVDEADLK) || out_of_turn
     };
     if converting.list.iter(&table.locks).any(may_deadlock) {
         return Ok(());
@@ -177,11 +203,42 @@ fn queues_in_shape(table: &LockTable, place: ResourceKey) -> Checked {
     Ok(())
 }
 
-fn tokens_grow(table: &LockTable, place: ResourceKey) -> Checked {
-    let resource = &table.resources[place];
+/// In each queue, those that fit its plain order stand in the order in which they came, and behind what
+/// came with `HEADQUE`.
+fn queues_in_order(table: &LockTable, resource: &Resource) -> Checked {
+    let property = "queues-in-order";
+    for queue in [Queue::Converting, Queue::Waiting] {
+        let mut before = 0;
+        for key in resource.list(queue).iter(&table.locks) {
+            let lock = &table.locks[key];
+            let headed = lock.flags.contains(RequestFlags::HEADQUE);
+            if headed && queue == Queue::Waiting && before > 0 {
+                let detail = format!("behind one that came without HEADQUE: {lock:?}");
+                return broken(property, resource, detail);
+            }
+            if headed || lock.marks.contains(Marks::OUT_OF_TURN) {
+                continue;
+            }
+            if lock.serial <= before {
+                let detail = format!("behind one that came later: {lock:?}");
+                return broken(property, resource, detail);
+            }
+            before = lock.serial;
+        }
+    }
+    Ok(())
+}
+
+fn token_within_tables(table: &LockTable, resource: &Resource) -> Checked {
     if resource.token.0 > table.counters.token {
         return broken("tokens-grow", resource, "its token is above the table's");
     }
+    Ok(())
+}
+
+fn tokens_grow(table: &LockTable, place: ResourceKey) -> Checked {
+    let resource = &table.resources[place];
+    token_within_tables(table, resource)?;
     // PR and CW exclude each other: there is one shared token at most.
     let mut shared = None;
     for lock in locks_of(table, place) {

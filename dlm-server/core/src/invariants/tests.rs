@@ -124,6 +124,8 @@ fn conversions_that_wait_for_each_other_are_seen() {
     locks[key].queue = Queue::Converting;
     locks[key].requested = Some(Mode::Ex);
     counters.waiting += 1;
+    counters.serial += 1;
+    locks[key].serial = counters.serial;
     assert_broken(&table, "no-conversion-deadlock");
 }
 
@@ -179,15 +181,56 @@ fn a_lock_without_its_session_is_seen() {
     assert_broken(&table1, "session-owns-its-locks");
 
     let mut table2 = table(&[Mode::Pr]);
-    lock(&mut table2, 1).id = LockId(2);
+    lock(&mut table2, 1).session = SessionId(2);
     assert_broken(&table2, "session-owns-its-locks");
 }
 
 #[test]
-fn a_lock_that_is_not_found_is_seen() {
-    let mut table = table(&[Mode::Pr]);
-    table.index.clear_locks();
-    assert!(check(&table).is_err());
+fn what_is_not_found_under_its_name_is_seen() {
+    let mut table1 = table(&[Mode::Pr]);
+    table1.index.clear_locks();
+    assert_broken(&table1, "index-complete");
+
+    let mut table2 = table(&[Mode::Pr]);
+    lock(&mut table2, 1).id = LockId(2);
+    assert_broken(&table2, "index-complete");
+
+    let mut table3 = table(&[Mode::Pr]);
+    resource(&mut table3).lockspace = LockspaceId(8);
+    assert_broken(&table3, "index-complete");
+}
+
+#[test]
+fn who_stands_before_one_that_came_earlier_is_seen() {
+    let mut table1 = table(&[Mode::Ex, Mode::Pr, Mode::Pr]);
+    let (first, second) = (lock(&mut table1, 2).serial, lock(&mut table1, 3).serial);
+    lock(&mut table1, 2).serial = second;
+    lock(&mut table1, 3).serial = first;
+    assert_broken(&table1, "queues-in-order");
+
+    let mut table2 = table(&[Mode::Ex, Mode::Pr, Mode::Pr]);
+    lock(&mut table2, 3).flags = RequestFlags::HEADQUE;
+    assert_broken(&table2, "queues-in-order");
+}
+
+#[test]
+#[should_panic(expected = "compatible-grants does not hold")]
+fn what_is_broken_ends_the_step_that_sees_it() {
+    let mut table = table(&[Mode::Pr, Mode::Pr]);
+    let held = &mut resource(&mut table).held;
+    held.remove(Mode::Pr);
+    held.add(Mode::Ex);
+    let request = Input::Request {
+        session: SESSION,
+        op: OpId(100),
+        lockspace: LOCKSPACE,
+        lock: LockId(100),
+        name: ResourceName::new(b"r").expect("a name"),
+        mode: Mode::Nl,
+        flags: RequestFlags::empty(),
+        owner: Owner(0),
+    };
+    table.step(Tick(100), request, &mut Vec::new());
 }
 
 #[test]

@@ -73,6 +73,8 @@ bitflags! {
         const PASSED = 0x8;
         /// It queues, and does not fit the queue's plain order.
         const OUT_OF_TURN = 0x10;
+        /// It was adopted while it converted, and has not the flags with which it came to stand there.
+        const ADOPTED = 0x20;
     }
 }
 
@@ -300,7 +302,7 @@ impl Resource {
             return self.granted.remove(step.locks, key);
         }
         let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
-        lock.marks.remove(Marks::OUT_OF_TURN);
+        lock.marks.remove(Marks::OUT_OF_TURN | Marks::ADOPTED);
         if let (Some((queued, _)), Some(mode)) = (self.queued_mut(queue), requested) {
             queued.wanted.remove(mode);
             queued.out_of_turn -= u32::from(out_of_turn);

@@ -213,7 +213,9 @@ impl Walk {
         if let Some(offer) = offer.flatten() {
             return Verdict::Grant(offer);
         }
-        if self.waits_for_itself(held, wanted) {
+        // One that may not queue is not asked; it queues if it was adopted with that flag while it waited.
+        let may_queue = !lock.flags.contains(RequestFlags::NOQUEUE);
+        if may_queue && self.waits_for_itself(held, wanted) {
             let demotes = lock.flags.contains(RequestFlags::CONVDEADLK);
             return if demotes {
                 Verdict::Demote

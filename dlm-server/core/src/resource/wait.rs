@@ -126,6 +126,8 @@ impl Resource {
         lock.owner = request.owner;
         lock.status = StatusFlags::empty();
         lock.flags = request.flags;
+        lock.marks
+            .set(Marks::ADOPTED, lock.queue == Queue::Converting);
         // It goes on standing where its old flags put it.
         let fits = !lock.marks.contains(Marks::OUT_OF_TURN);
         if let (true, Some((queued, out_of_turn))) = (fits, self.queued_mut(lock.queue)) {

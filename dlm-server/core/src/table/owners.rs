@@ -229,14 +229,19 @@ impl LockTable {
             let lock = &self.locks[*key];
             lock.session == request.session && lock.marks.contains(Marks::ORPHAN)
         };
-        let orphans: Vec<LockKey> = self.keys_of(place).filter(is_orphan).collect();
-        if orphans.is_empty() {
+        let mut fitting: Vec<LockKey> = self.keys_of(place).filter(is_orphan).collect();
+        if fitting.is_empty() {
             return Err(Refusal::NoSuchOrphan);
         }
-        let fitting = orphans
-            .into_iter()
-            .filter(|&key| self.locks[key].granted == Some(request.mode));
-        let key = fitting.min_by_key(|&key| self.locks[key].serial);
+        fitting.retain(|&key| self.locks[key].granted == Some(request.mode));
+        let key = match fitting[..] {
+            [] | [_] => fitting.first().copied(),
+            // They stand in their session in the order in which they were left, whatever was done with
+            // them since.
+            _ => self
+                .locks_of(self.session(request.session)?)
+                .find(|key| fitting.contains(key)),
+        };
         let key = key.ok_or(Refusal::OrphanMode)?;
         self.unlink(key);
         self.link(key);

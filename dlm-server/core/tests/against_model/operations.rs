@@ -38,6 +38,8 @@ pub(crate) enum Op {
     EndWait {
         session: u64,
         lock: u64,
+        /// Not the wait that is, but the one before.
+        stale: bool,
     },
     EndOwner {
         session: u64,
@@ -54,6 +56,10 @@ pub(crate) enum Op {
         session: u64,
     },
     Open {
+        session: u64,
+        lockspace: u32,
+    },
+    Leave {
         session: u64,
         lockspace: u32,
     },
@@ -90,8 +96,8 @@ const OF_REQUEST: &[(F, u32)] = &[
     (F::NOQUEUEBAST, 8),
     (F::VALBLK, 40),
     (F::IVVALBLK, 4),
-    (F::PERSISTENT, 15),
-    (F::ORPHAN, 6),
+    (F::PERSISTENT, 30),
+    (F::ORPHAN, 12),
     (F::HEADQUE, 10),
     (F::NOORDER, 10),
     (F::EXPEDITE, 3),
@@ -168,24 +174,28 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         value.clone(),
     );
     prop_oneof![
-        26 => request.prop_map(|((session, lock), lockspace, name, mode, flags, owner)| {
+        90 => request.prop_map(|((session, lock), lockspace, name, mode, flags, owner)| {
             Op::Request { session, lockspace, lock, name, mode, flags, owner }
         }),
-        30 => convert.prop_map(|((session, lock), mode, flags, owner, value)| {
+        60 => convert.prop_map(|((session, lock), mode, flags, owner, value)| {
             Op::Convert { session, lock, mode, flags, owner, value }
         }),
-        12 => (lock_of.clone(), flags(OF_UNLOCK), value).prop_map(|((session, lock), flags, value)| {
+        20 => (lock_of.clone(), flags(OF_UNLOCK), value).prop_map(|((session, lock), flags, value)| {
             Op::Unlock { session, lock, flags, value }
         }),
-        6 => lock_of.clone().prop_map(|(session, lock)| Op::Cancel { session, lock }),
-        3 => lock_of.prop_map(|(session, lock)| Op::EndWait { session, lock }),
-        3 => (session.clone(), owner.clone())
+        16 => lock_of.clone().prop_map(|(session, lock)| Op::Cancel { session, lock }),
+        6 => (lock_of, proptest::bool::weighted(0.2))
+            .prop_map(|((session, lock), stale)| Op::EndWait { session, lock, stale }),
+        4 => (session.clone(), owner.clone())
             .prop_map(|(session, owner)| Op::EndOwner { session, owner }),
         1 => (session.clone(), proptest::option::of(owner))
             .prop_map(|(session, owner)| Op::Purge { session, owner }),
         1 => session.clone().prop_map(|session| Op::End { session }),
-        1 => session.clone().prop_map(|session| Op::Start { session }),
-        1 => (session, lockspace).prop_map(|(session, lockspace)| Op::Open { session, lockspace }),
+        1 => (session.clone(), lockspace.clone())
+            .prop_map(|(session, lockspace)| Op::Leave { session, lockspace }),
+        // What has ended or left comes back soon, or nothing would happen most of the time.
+        12 => session.clone().prop_map(|session| Op::Start { session }),
+        16 => (session, lockspace).prop_map(|(session, lockspace)| Op::Open { session, lockspace }),
     ]
 }
 
@@ -248,8 +258,12 @@ pub(crate) fn input(op: &Op, number: u64, table: &LockTable) -> (Input, Input) {
             op: id,
             lock: LockId(lock),
         },
-        Op::EndWait { session, lock } => {
-            return end_wait(SessionId(session), LockId(lock), table);
+        Op::EndWait {
+            session,
+            lock,
+            stale,
+        } => {
+            return end_wait((SessionId(session), LockId(lock)), stale, table);
         }
         ref other => of_sessions(other, id),
     };
@@ -279,6 +293,11 @@ fn of_sessions(op: &Op, id: OpId) -> Input {
             session: SessionId(session),
             lockspace: LockspaceId(lockspace),
         },
+        Op::Leave { session, lockspace } => Input::LeaveLockspace {
+            session: SessionId(session),
+            op: id,
+            lockspace: LockspaceId(lockspace),
+        },
         Op::Configure { lockspace, options } => Input::ConfigureLockspace {
             lockspace: LockspaceId(lockspace),
             options,
@@ -288,16 +307,20 @@ fn of_sessions(op: &Op, id: OpId) -> Input {
 }
 
 /// The end of a wait: with its serial for the table; the model is told whether it stands.
-fn end_wait(session: SessionId, lock: LockId, table: &LockTable) -> (Input, Input) {
+fn end_wait(
+    (session, lock): (SessionId, LockId),
+    stale: bool,
+    table: &LockTable,
+) -> (Input, Input) {
     let views = table.view(None);
     let mut locks = views.iter().flat_map(|resource| &resource.locks);
     let found = locks.find(|view| (view.session, view.lock) == (session, lock));
     let waits = found.filter(|view| view.queue != Queue::Granted);
-    let serial = waits.map_or(u64::MAX, |view| view.serial);
+    let serial = waits.map_or(u64::MAX, |view| view.serial - u64::from(stale));
     let with = |serial| Input::EndWait {
         session,
         lock,
         serial,
     };
-    (with(serial), with(u64::from(waits.is_none())))
+    (with(serial), with(u64::from(stale || waits.is_none())))
 }

@@ -133,11 +133,13 @@ impl Resource {
     }
 
     fn can_in(&self, lock: &Lock, mode: Mode, arrives: bool) -> bool {
-        if lock.flags.contains(F::EXPEDITE) {
-            return true;
-        }
         let first_of = |list: &[Lock]| list.first().is_some_and(|first| first.id == lock.id);
         let converts = lock.granted.is_some();
+        // A conversion cannot have asked for this. It can have been adopted with it while it waited, and is
+        // granted beside its own kind only all the same.
+        if lock.flags.contains(F::EXPEDITE) && !converts {
+            return true;
+        }
         self.fits(lock, mode)
             && match (converts, arrives) {
                 (true, true) => !lock.flags.contains(F::QUECVT) || self.converting.is_empty(),

@@ -108,6 +108,11 @@ impl Model {
                     self.lockspaces.entry(lockspace).or_default();
                 }
             }
+            Input::LeaveLockspace {
+                session,
+                op,
+                lockspace,
+            } => self.leave_lockspace(now, session, (op, lockspace), &mut out),
             Input::EndWait {
                 session,
                 lock,
@@ -420,6 +425,31 @@ impl Model {
         for name in touched {
             self.act(&name, out, None, |resource, step| resource.settle(step));
             self.free_if_empty(now, &name);
+        }
+    }
+
+    /// As the end of an owner, but that nothing outlives it.
+    fn leave_lockspace(
+        &mut self,
+        now: Tick,
+        session: SessionId,
+        (op, lockspace): (OpId, LockspaceId),
+        out: &mut Vec<Output>,
+    ) {
+        for (name, resource) in &mut self.resources {
+            let lists = [
+                &mut resource.granted,
+                &mut resource.converting,
+                &mut resource.waiting,
+            ];
+            let locks = lists.into_iter().flatten();
+            for lock in locks.filter(|lock| lock.id.0 == session && name.0 == lockspace) {
+                lock.flags.remove(F::PERSISTENT);
+            }
+        }
+        self.take_away(now, session, op, out, |name, _| name.0 == lockspace);
+        if let Some(left) = self.sessions.get_mut(&session) {
+            left.lockspaces.remove(&lockspace);
         }
     }
 
