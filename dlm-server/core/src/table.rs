@@ -20,6 +20,8 @@ use crate::limits::Limits;
 use crate::message::{Input, LockspaceOptions, Output};
 use crate::mode::Mode;
 use crate::resource::convert::{self, Conversion};
+#[cfg(debug_assertions)]
+use crate::resource::crowd;
 use crate::resource::wait::{self, Request};
 use crate::resource::{Counters, LockKey, Locks, Resource, ResourceKey, Step};
 use crate::slab::Slab;
@@ -345,6 +347,8 @@ impl LockTable {
     ) -> T {
         let result = self.lend(now, place, (out, None), act);
         debug_assert_eq!(invariants::check_resource(self, place), Ok(()));
+        #[cfg(debug_assertions)]
+        assert!(crowd::agrees(&self.resources[place], &self.locks));
         result
     }
 

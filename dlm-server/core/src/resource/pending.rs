@@ -60,7 +60,7 @@ impl Resource {
     /// To be called when something was given up: grants what can be granted now, then tells the
     /// holders that are in the way of what still waits.
     pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
-        if self.queues.is_none() {
+        if self.queue_length() == 0 {
             return;
         }
         let mut blocked = self.grant_converting(step);

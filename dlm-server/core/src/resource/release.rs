@@ -113,11 +113,15 @@ impl Resource {
     /// Leaves a lock without an owner: it stops to wait. Whether nothing is left of it.
     pub(crate) fn orphan(&mut self, step: &mut Step<'_>, key: LockKey) -> bool {
         step.counters.serial += 1;
+        let stands_granted = step.locks[key].queue == Queue::Granted;
+        if let (true, Some(crowd)) = (stands_granted, self.crowd_mut()) {
+            crowd.keep_order(step.locks, key);
+        }
         let lock = &mut step.locks[key];
         lock.marks |= Marks::ORPHAN;
         // Orphans are adopted in the order in which they were left.
         lock.serial = step.counters.serial;
-        if step.locks[key].queue == Queue::Granted {
+        if stands_granted {
             return false;
         }
         self.end_wait(step, key, Status::Cancelled)
