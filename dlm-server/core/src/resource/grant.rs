@@ -49,7 +49,7 @@ pub(super) enum Verdict {
 }
 
 /// The mode that will do where `wanted` will not be had.
-const fn alternative(flags: RequestFlags, wanted: Mode) -> Option<Mode> {
+pub(super) const fn alternative(flags: RequestFlags, wanted: Mode) -> Option<Mode> {
     match wanted {
         Mode::Pr if flags.contains(RequestFlags::ALTCW) => Some(Mode::Cw),
         Mode::Pr => None,

@@ -279,6 +279,7 @@ impl Resource {
             self.granted.push_front(step.locks, key);
             return self.joined(step.locks, key);
         }
+        self.note_passer(step, key, true);
         let lock = &mut step.locks[key];
         if let (Some((queued, out_of_turn)), Some(mode)) = (self.queued_mut(queue), requested) {
             queued.wanted.add(mode);
@@ -306,6 +307,7 @@ impl Resource {
             self.granted.remove(step.locks, key);
             return self.shrink();
         }
+        self.note_passer(step, key, false);
         let lock = &mut step.locks[key];
         let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
         lock.marks.remove(Marks::OUT_OF_TURN);

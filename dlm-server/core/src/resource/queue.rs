@@ -5,6 +5,7 @@
 //! costs with one.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 
 use super::crowd::Crowd;
 use super::{LockKey, Locks};
@@ -189,6 +190,9 @@ pub(crate) struct Queued {
     pub(crate) out_of_turn: u32,
 }
 
+/// The mode that a lock wants, and the one that will do.
+pub(crate) type Wish = (Mode, Option<Mode>);
+
 /// What queues on a resource, where something does, and what else only few resources have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queues {
@@ -196,6 +200,9 @@ pub(crate) struct Queues {
     pub(crate) converting: Queued,
     /// Locks that want to be held.
     pub(crate) waiting: Queued,
+    /// Those of the waiting locks that may pass others, by what they can be granted in, and the order in
+    /// which they stand.
+    pub(crate) passers: BTreeMap<Wish, BTreeMap<i64, LockKey>>,
     /// What else is kept of granted locks, where there are many.
     pub(crate) crowd: Option<Box<Crowd>>,
 }
@@ -216,6 +223,7 @@ impl Queues {
     pub(crate) const NONE: &'static Self = &Self {
         converting: Queued::new(),
         waiting: Queued::new(),
+        passers: BTreeMap::new(),
         crowd: None,
     };
 }

@@ -119,9 +119,9 @@ impl Resource {
         }
         let lock = &mut step.locks[key];
         lock.marks |= Marks::ORPHAN;
-        // Orphans are adopted in the order in which they were left.
-        lock.serial = step.counters.serial;
         if stands_granted {
+            // Orphans are adopted in the order in which they were left.
+            lock.serial = step.counters.serial;
             return false;
         }
         self.end_wait(step, key, Status::Cancelled)
