@@ -202,3 +202,70 @@ pub(crate) fn agrees(resource: &Resource, locks: &Locks) -> bool {
     let in_order = crowd.select(|_, _| true).into_iter();
     pairs.all(fits) && in_order.eq(resource.granted.iter(locks))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick};
+    use crate::{Input, Limits, LockTable, RequestFlags};
+    use std::cell::Cell;
+
+    const HOLDERS: u64 = 600;
+
+    /// CR locks on one resource, and then one that wants EX. What that one's request said.
+    fn table() -> (LockTable, Vec<crate::Output>) {
+        let (session, lockspace) = (SessionId(1), LockspaceId(1));
+        let mut table = LockTable::new(Limits::DEFAULT, 1);
+        let mut out = Vec::new();
+        let opened = Input::OpenLockspace { session, lockspace };
+        table.step(Tick(0), Input::SessionStarted { session }, &mut out);
+        table.step(Tick(0), opened, &mut out);
+        for lock in 0..=HOLDERS {
+            out.clear();
+            let mode = if lock < HOLDERS { Mode::Cr } else { Mode::Ex };
+            let request = Input::Request {
+                session,
+                op: OpId(lock),
+                lockspace,
+                lock: LockId(lock),
+                name: ResourceName::new(b"crowd").expect("a name"),
+                mode,
+                flags: RequestFlags::empty(),
+                owner: Owner(0),
+            };
+            table.step(Tick(0), request, &mut out);
+        }
+        (table, out)
+    }
+
+    #[test]
+    fn all_holders_are_told_once_and_then_none_is_asked() {
+        let (mut table, called) = table();
+        assert_eq!(called.len() as u64, HOLDERS);
+        let (_, resource) = table.resources.iter().next().expect("the resource");
+        assert_eq!(resource.held.of(Mode::Cr), FEW_MAX);
+        let asked = Cell::new(0);
+        let crowd = resource.crowd().expect("there are many");
+        let told = crowd.select(|held, told| {
+            asked.set(asked.get() + 1);
+            told < Mode::Ex && !held.compatible(Mode::Ex)
+        });
+        assert_eq!((told.len(), asked.get()), (0, 1), "all are of one kind");
+        let mut out = Vec::new();
+        for lock in 0..HOLDERS {
+            out.clear();
+            let unlock = Input::Unlock {
+                session: SessionId(1),
+                op: OpId(0),
+                lock: LockId(lock),
+                flags: RequestFlags::empty(),
+                value: None,
+            };
+            table.step(Tick(1), unlock, &mut out);
+            let expected = if lock + 1 < HOLDERS { 1 } else { 2 };
+            assert_eq!(out.len(), expected, "the last one lets EX in");
+        }
+        let (_, resource) = table.resources.iter().next().expect("the resource");
+        assert!(resource.queues.is_none(), "nothing is left of the crowd");
+    }
+}
