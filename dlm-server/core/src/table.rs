@@ -379,16 +379,17 @@ impl LockTable {
         lockspace: LockspaceId,
         name: &ResourceName,
     ) -> Result<ResourceKey, Refusal> {
-        if let Some(place) = self.index.resource(&self.resources, lockspace, name) {
-            return Ok(place);
-        }
+        let hash = match self.index.look_up(&self.resources, lockspace, name) {
+            Ok(place) => return Ok(place),
+            Err(hash) => hash,
+        };
         if self.resources.len() >= self.limits.resources_max {
             return Err(Refusal::Resources);
         }
         let mut resource = Resource::new(lockspace, name);
         resource.value_invalid = self.remnants.take(now, lockspace, name);
         let place = self.resources.insert(resource);
-        self.index.insert_resource(&self.resources, place);
+        self.index.insert_resource(&self.resources, place, hash);
         Ok(place)
     }
 

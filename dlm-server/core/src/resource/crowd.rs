@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 
 use super::queue::{FEW_MAX, ModeCounts, Queues};
 use super::{LockKey, Locks, Resource};
-use crate::deadlock::Queue;
 use crate::mode::Mode;
 
 /// From so many granted locks on they are kept in order; up to here it is cheaper to ask all. With
@@ -90,6 +89,7 @@ impl Resource {
         self.queues.as_ref()?.crowd.as_deref()
     }
 
+    #[inline]
     pub(super) fn crowd_mut(&mut self) -> Option<&mut Crowd> {
         self.queues.as_mut()?.crowd.as_deref_mut()
     }
@@ -104,6 +104,7 @@ impl Resource {
     }
 
     /// One more lock holds `mode`.
+    #[inline]
     pub(super) fn hold(&mut self, locks: &Locks, mode: Mode) {
         if self.held.of(mode) < FEW_MAX {
             return self.held.add(mode);
@@ -117,6 +118,7 @@ impl Resource {
     }
 
     /// One lock less holds `mode`.
+    #[inline]
     pub(super) fn release(&mut self, mode: Mode) {
         match self.crowd_mut() {
             Some(crowd) if crowd.beyond.has(mode) => crowd.beyond.remove(mode),
@@ -125,6 +127,7 @@ impl Resource {
     }
 
     /// A lock stands first of the granted ones now.
+    #[inline]
     pub(super) fn joined(&mut self, locks: &Locks, key: LockKey) {
         if let Some(crowd) = self.crowd_mut() {
             crowd.insert(locks, key, locks[key].serial);
@@ -134,6 +137,7 @@ impl Resource {
     }
 
     /// A lock is about to leave the granted ones.
+    #[inline]
     pub(super) fn leaving(&mut self, locks: &Locks, key: LockKey) {
         if let Some(crowd) = self.crowd_mut() {
             crowd.remove(locks, key);
@@ -155,11 +159,12 @@ impl Resource {
 
     /// Frees what is not needed any more. A crowd stays until it is half as large as when it was made:
     /// one lock that comes and goes does not make it and unmake it.
+    #[inline]
     pub(super) fn shrink(&mut self) {
-        let few = self.granted.len() <= MANY / 2;
         let Some(queues) = &mut self.queues else {
             return;
         };
+        let few = self.granted.len() <= MANY / 2;
         if few
             && queues
                 .crowd
@@ -192,7 +197,7 @@ pub(crate) fn agrees(resource: &Resource, locks: &Locks) -> bool {
         kept.all(|&key| {
             let lock = &locks[key];
             let modes = (lock.granted.map(|mode| mode as usize), lock.told as usize);
-            lock.queue == Queue::Granted && modes == (Some(held), told)
+            lock.queue == crate::deadlock::Queue::Granted && modes == (Some(held), told)
         })
     };
     let modes = 0..Mode::ALL.len();

@@ -167,7 +167,12 @@ impl FewCounts {
     }
 
     /// The modes of which there is one.
+    #[inline]
     pub(crate) fn modes(self) -> ModeSet {
+        // Most often a resource has no lock when it is asked, or one that is just leaving.
+        if self.0 == [0; Mode::ALL.len()] {
+            return ModeSet(0);
+        }
         let bits = self.0.iter().zip(0..);
         ModeSet(bits.fold(0, |set, (&count, bit)| set | u8::from(count > 0) << bit))
     }

@@ -94,13 +94,23 @@ impl Index {
         lockspace: LockspaceId,
         name: &ResourceName,
     ) -> Option<ResourceKey> {
+        self.look_up(resources, lockspace, name).ok()
+    }
+
+    /// As [`Index::resource`]; where there is none, the hash under which it would be found.
+    pub(super) fn look_up(
+        &self,
+        resources: &Resources,
+        lockspace: LockspaceId,
+        name: &ResourceName,
+    ) -> Result<ResourceKey, u64> {
         let bytes = name.as_bytes();
         let is_it = |key: &ResourceKey| {
             let resource = &resources[*key];
             resource.name.as_bytes() == bytes && resource.lockspace == lockspace
         };
         let hash = self.hasher.bytes(lockspace.0.into(), bytes);
-        self.resources.find(hash, is_it).copied()
+        self.resources.find(hash, is_it).copied().ok_or(hash)
     }
 
     /// How many locks and resources are in it.
@@ -125,10 +135,11 @@ impl Index {
         self.locks.remove(hash, |&other| other == key);
     }
 
-    pub(crate) fn insert_resource(&mut self, resources: &Resources, key: ResourceKey) {
+    /// Puts a resource in under the hash that [`Index::look_up`] said.
+    pub(crate) fn insert_resource(&mut self, resources: &Resources, key: ResourceKey, hash: u64) {
         let hasher = self.hasher;
-        let hash = |key: &ResourceKey| hash_of_resource(hasher, &resources[*key]);
-        self.resources.insert(hash(&key), key, hash);
+        let hash_of = |key: &ResourceKey| hash_of_resource(hasher, &resources[*key]);
+        self.resources.insert(hash, key, hash_of);
     }
 
     pub(super) fn remove_resource(&mut self, resources: &Resources, key: ResourceKey) {
