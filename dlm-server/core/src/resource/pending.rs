@@ -271,3 +271,66 @@ impl Walk {
 const fn modes(lock: &Lock) -> (Option<Mode>, Option<Mode>) {
     (lock.granted, lock.requested)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick};
+    use crate::{Input, Limits, LockTable, Mode, Output, RequestFlags as F, Status};
+    use std::vec::Vec;
+
+    const SESSION: SessionId = SessionId(1);
+
+    fn request(lock: u64, (mode, flags): (Mode, F)) -> Input {
+        Input::Request {
+            session: SESSION,
+            op: OpId(lock),
+            lockspace: LockspaceId(1),
+            lock: LockId(lock),
+            name: ResourceName::new(b"turns").expect("a name"),
+            mode,
+            flags,
+            owner: Owner(0),
+        }
+    }
+
+    #[test]
+    fn of_those_that_may_pass_the_one_that_stands_first_is_granted() {
+        let lockspace = LockspaceId(1);
+        let session = SESSION;
+        let mut table = LockTable::new(Limits::DEFAULT, 1);
+        let mut out = Vec::new();
+        table.step(Tick(0), Input::SessionStarted { session }, &mut out);
+        let opened = Input::OpenLockspace { session, lockspace };
+        table.step(Tick(0), opened, &mut out);
+        let held = [(Mode::Pr, F::empty()), (Mode::Cr, F::empty())];
+        // From the front, they stand as 5, 4, 2, 3; the first one waits for CR to go.
+        let queued = [
+            (Mode::Pw, F::NOORDER),
+            (Mode::Pw, F::NOORDER),
+            (Mode::Pw, F::NOORDER | F::HEADQUE),
+            (Mode::Ex, F::HEADQUE),
+        ];
+        for (asked, lock) in held.into_iter().chain(queued).zip(0..) {
+            table.step(Tick(0), request(lock, asked), &mut out);
+        }
+        for (gone, granted) in [(0, 4), (4, 2), (2, 3)] {
+            out.clear();
+            let unlock = Input::Unlock {
+                session,
+                op: OpId(9),
+                lock: LockId(gone),
+                flags: F::empty(),
+                value: None,
+            };
+            table.step(Tick(1), unlock, &mut out);
+            let grants: Vec<LockId> = out
+                .iter()
+                .filter_map(|output| match output {
+                    Output::Done { lock, status, .. } if *status == Status::Granted => Some(*lock),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(grants, [LockId(granted)], "after {gone} went");
+        }
+    }
+}
