@@ -332,6 +332,7 @@ fn documents_link_to_what_exists() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "SEMANTICS.md",
+        "docs/performance.md",
     ] {
         let text = read(document);
         for (at, _) in text.match_indices("](") {

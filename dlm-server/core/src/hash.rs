@@ -23,12 +23,14 @@ impl Hasher {
     }
 
     /// The hash of two numbers.
+    #[inline]
     pub(crate) const fn pair(self, first: u64, second: u64) -> u64 {
         let mixed = fold(first ^ self.keys[0], second ^ self.keys[1]);
         fold(mixed ^ FACTORS[0], self.keys[0] | 1)
     }
 
     /// The hash of a number and some bytes.
+    #[inline]
     pub(crate) fn bytes(self, number: u64, bytes: &[u8]) -> u64 {
         let mut hash = self.pair(number, bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();

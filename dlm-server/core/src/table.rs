@@ -20,6 +20,8 @@ use crate::limits::Limits;
 use crate::message::{Input, LockspaceOptions, Output};
 use crate::mode::Mode;
 use crate::resource::convert::{self, Conversion};
+#[cfg(debug_assertions)]
+use crate::resource::crowd;
 use crate::resource::wait::{self, Request};
 use crate::resource::{Counters, LockKey, Locks, Resource, ResourceKey, Step};
 use crate::slab::Slab;
@@ -348,6 +350,8 @@ impl LockTable {
             panic!("{violation}");
         }
         debug_assert_eq!(invariants::check_resource(self, place), Ok(()));
+        #[cfg(debug_assertions)]
+        assert!(crowd::agrees(&self.resources[place], &self.locks));
         result
     }
 
@@ -378,16 +382,17 @@ impl LockTable {
         lockspace: LockspaceId,
         name: &ResourceName,
     ) -> Result<ResourceKey, Refusal> {
-        if let Some(place) = self.index.resource(&self.resources, lockspace, name) {
-            return Ok(place);
-        }
+        let hash = match self.index.look_up(&self.resources, lockspace, name) {
+            Ok(place) => return Ok(place),
+            Err(hash) => hash,
+        };
         if self.resources.len() >= self.limits.resources_max {
             return Err(Refusal::Resources);
         }
         let mut resource = Resource::new(lockspace, name);
         resource.value_invalid = self.remnants.take(now, lockspace, name);
         let place = self.resources.insert(resource);
-        self.index.insert_resource(&self.resources, place);
+        self.index.insert_resource(&self.resources, place, hash);
         Ok(place)
     }
 

@@ -48,8 +48,8 @@ pub(super) fn broken(
 
 /// As [`compatible_grants`], of the counts.
 fn compatible_counts(resource: &Resource) -> Checked {
-    let excluded = |mode: &Mode| !resource.admits(*mode, Some(*mode));
-    match resource.held.modes().find(excluded) {
+    let excluded = |&mode: &Mode| resource.held.of(mode) > 0 && !resource.admits(mode, Some(mode));
+    match Mode::ALL.into_iter().find(excluded) {
         None => Ok(()),
         Some(mode) => {
             let detail = format!("{mode} in {:?}", resource.held);
@@ -101,6 +101,7 @@ fn blockers_called(table: &LockTable, resource: &Resource) -> Checked {
     let Queues {
         converting,
         waiting,
+        ..
     } = resource.queues();
     let may_deadlock = |key| {
         let Lock { flags, marks, .. } = &table.locks[key];
@@ -285,10 +286,11 @@ fn resource_counts_agree(table: &LockTable, place: ResourceKey) -> Checked {
     let Queues {
         converting,
         waiting,
+        ..
     } = resource.queues();
-    let kept = [resource.held, converting.wanted, waiting.wanted];
+    let kept = [resource.held_counts(), converting.wanted, waiting.wanted];
     let kept_out_of_turn = [converting.out_of_turn, waiting.out_of_turn];
-    let boxed_in_vain = resource.queues.is_some() && resource.queue_length() == 0;
+    let boxed_in_vain = resource.queues.as_deref().is_some_and(Queues::is_empty);
     if kept == counted && out_of_turn == kept_out_of_turn && !boxed_in_vain {
         return Ok(());
     }

@@ -170,7 +170,7 @@ fn counts_that_do_not_agree_are_seen() {
     let mut table3 = table(&[Mode::Ex]);
     let name = ResourceName::new(b"s").expect("a name");
     let place = table3.resources.insert(Resource::new(LOCKSPACE, &name));
-    table3.index.insert_resource(&table3.resources, place);
+    table3.index.insert_resource(&table3.resources, place, 0);
     assert_broken(&table3, "counts-agree");
 }
 

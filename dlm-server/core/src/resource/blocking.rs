@@ -19,41 +19,71 @@ use crate::mode::Mode;
 impl Resource {
     /// `asking` has queued for `wanted`: the granted locks in its way are told. A converting lock is
     /// not; it cannot give up anything before its conversion ends.
-    pub(super) fn call_holders(&self, step: &mut Step<'_>, wanted: Mode, asking: LockKey) {
-        call(&self.granted, step, wanted, Some(asking));
+    pub(super) fn call_holders(&mut self, step: &mut Step<'_>, wanted: Mode, asking: LockKey) {
+        self.call_granted(step, wanted, Some(asking), |held, told| {
+            is_news(held, told, wanted).then_some(wanted)
+        });
     }
 
     /// A request that may not queue failed, and asked for the callbacks nevertheless: granted and
     /// converting locks are told.
-    pub(super) fn call_all(&self, step: &mut Step<'_>, wanted: Mode, asking: Option<LockKey>) {
-        call(&self.granted, step, wanted, asking);
+    pub(super) fn call_all(&mut self, step: &mut Step<'_>, wanted: Mode, asking: Option<LockKey>) {
+        self.call_granted(step, wanted, asking, |held, told| {
+            is_news(held, told, wanted).then_some(wanted)
+        });
         call(&self.converting().list, step, wanted, asking);
     }
 
     /// Something changed and what could be granted was: granted locks in the way of what still waits
     /// are told of the strongest mode that somebody waits for.
-    pub(super) fn call_holders_for_queue(&self, step: &mut Step<'_>, blocked: Blocked) {
+    pub(super) fn call_holders_for_queue(&mut self, step: &mut Step<'_>, blocked: Blocked) {
         let Some(wanted) = blocked.strongest else {
             return;
         };
-        let mut next = self.granted.head();
-        while let Some(key) = next {
-            let lock = &step.locks[key];
-            next = lock.next;
-            let Some(held) = lock.granted else { continue };
+        self.call_granted(step, wanted, None, |held, told| {
             let by_cw = held == Mode::Pr && blocked.cw;
             let is_news = if by_cw {
-                lock.told < Mode::Ex
+                told < Mode::Ex
             } else {
-                lock.told < wanted && !held.compatible(wanted)
+                told < wanted && !held.compatible(wanted)
             };
-            if is_news {
-                let mode = if by_cw && wanted == Mode::Pr {
-                    Mode::Cw
-                } else {
-                    wanted
-                };
+            let mode = if by_cw && wanted == Mode::Pr {
+                Mode::Cw
+            } else {
+                wanted
+            };
+            is_news.then_some(mode)
+        });
+    }
+
+    /// Tells every granted lock but `asking` for which `news`, by what it holds and what it was told of,
+    /// has a mode; it knows of `wanted` then.
+    fn call_granted(
+        &mut self,
+        step: &mut Step<'_>,
+        wanted: Mode,
+        asking: Option<LockKey>,
+        news: impl Fn(Mode, Mode) -> Option<Mode>,
+    ) {
+        let Some(crowd) = self.crowd_mut() else {
+            let mut next = self.granted.head();
+            while let Some(key) = next {
+                let lock = &step.locks[key];
+                next = lock.next;
+                let mode = lock.granted.and_then(|held| news(held, lock.told));
+                if let (Some(mode), true) = (mode, Some(key) != asking) {
+                    step.call(key, mode, wanted);
+                }
+            }
+            return;
+        };
+        for key in crowd.select(|held, told| news(held, told).is_some()) {
+            let lock = &step.locks[key];
+            let mode = lock.granted.and_then(|held| news(held, lock.told));
+            if let (Some(mode), true) = (mode, Some(key) != asking) {
+                crowd.remove(step.locks, key);
                 step.call(key, mode, wanted);
+                crowd.insert(step.locks, key);
             }
         }
     }

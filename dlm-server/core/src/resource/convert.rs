@@ -109,12 +109,20 @@ impl Resource {
 
     /// A lock gives up its mode for NL, wherever it stands.
     pub(super) fn demote(&mut self, step: &mut Step<'_>, key: LockKey) {
-        let lock = &mut step.locks[key];
-        if let Some(mode) = lock.granted.replace(Mode::Nl) {
-            self.held.remove(mode);
-            self.held.add(Mode::Nl);
+        let stands_granted = step.locks[key].queue == Queue::Granted;
+        let mut kept = false;
+        if let (true, Some(crowd)) = (stands_granted, self.crowd_mut()) {
+            crowd.remove(step.locks, key);
+            kept = true;
         }
-        lock.status |= StatusFlags::DEMOTED;
+        step.locks[key].status |= StatusFlags::DEMOTED;
+        if let Some(mode) = step.locks[key].granted.replace(Mode::Nl) {
+            self.release(mode);
+            self.hold(step.locks, Mode::Nl);
+        }
+        if let (true, Some(crowd)) = (kept, self.crowd_mut()) {
+            crowd.insert(step.locks, key);
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 //! is granted in that one. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
 //! a conversion that would wait for itself is in `convert.rs`.
 
-use super::queue::ModeCounts;
+use super::queue::ModeSet;
 use super::{LockKey, Marks, Resource, Step};
 use crate::deadlock::Queue;
 use crate::flags::{RequestFlags, StatusFlags};
@@ -49,7 +49,7 @@ pub(super) enum Verdict {
 }
 
 /// The mode that will do where `wanted` will not be had.
-const fn alternative(flags: RequestFlags, wanted: Mode) -> Option<Mode> {
+pub(super) const fn alternative(flags: RequestFlags, wanted: Mode) -> Option<Mode> {
     match wanted {
         Mode::Pr if flags.contains(RequestFlags::ALTCW) => Some(Mode::Cw),
         Mode::Pr => None,
@@ -68,12 +68,12 @@ impl Resource {
     }
 
     /// What the other locks hold, where a lock holds `own`.
-    fn held_without(&self, own: Option<Mode>) -> ModeCounts {
+    fn held_without(&self, own: Option<Mode>) -> ModeSet {
         let mut others = self.held;
         if let Some(mode) = own {
             others.remove(mode);
         }
-        others
+        others.modes()
     }
 
     /// What a lock that holds `own` and wants `wanted` could be given, were it its turn.

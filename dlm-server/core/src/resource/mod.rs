@@ -12,6 +12,7 @@
 //! | `release.rs` | cancelling, unlocking, purging |
 //! | `value.rs` | when the value block moves |
 //! | `blocking.rs` | who is told that it is in the way |
+//! | `crowd.rs` | the same where many locks are granted |
 //!
 //! Every lock stands in exactly one queue: *granted* (the newest first), *converting* (granted in one
 //! mode, waiting for another) or *waiting* (both served in order, conversions before new requests). A
@@ -21,6 +22,7 @@
 
 pub(crate) mod blocking;
 pub(crate) mod convert;
+pub(crate) mod crowd;
 pub(crate) mod grant;
 pub(crate) mod name;
 pub(crate) mod pending;
@@ -44,7 +46,7 @@ use crate::slab::{Slab, key};
 use crate::status::Status;
 use crate::value::ValueBlock;
 use name::Name;
-use queue::{List, ModeCounts, ModeSet, Queued, Queues};
+use queue::{FewCounts, List, ModeSet, Queued, Queues};
 
 key!(
     /// The place of a lock in the table.
@@ -181,10 +183,11 @@ pub(crate) struct Resource {
     pub(crate) lockspace: LockspaceId,
     pub(crate) name: Name,
     pub(crate) granted: List,
-    /// What queues, where something does.
+    /// What queues, where something does, and what many granted locks need.
     pub(crate) queues: Option<Box<Queues>>,
-    /// Modes that are held: by granted locks, and by converting ones until they are converted.
-    pub(crate) held: ModeCounts,
+    /// Modes that are held: by granted locks, and by converting ones until they are converted. Where
+    /// there are more of a mode than can be counted here, the crowd has the rest.
+    pub(crate) held: FewCounts,
     /// The token of the last grant, zero before the first.
     pub(crate) token: Token,
     /// In which modes there were grants under `token`.
@@ -196,7 +199,7 @@ pub(crate) struct Resource {
 }
 
 // As with [`Lock`].
-const _: () = assert!(size_of::<Resource>() <= 104);
+const _: () = assert!(size_of::<Resource>() <= 80);
 
 impl Resource {
     /// A resource without a lock.
@@ -206,7 +209,7 @@ impl Resource {
             name: Name::new(name),
             granted: List::default(),
             queues: None,
-            held: ModeCounts::default(),
+            held: FewCounts::default(),
             token: Token::default(),
             token_modes: ModeSet::default(),
             value_invalid: false,
@@ -215,8 +218,8 @@ impl Resource {
     }
 
     /// Whether no lock stands on it, so that it can go.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.granted.is_empty() && self.queues.is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.granted.is_empty() && self.queue_length() == 0
     }
 
     /// What converts and waits.
@@ -270,13 +273,16 @@ impl Resource {
         lock.since = step.now;
         lock.serial = step.counters.serial;
         let (flags, requested) = (lock.flags, lock.requested);
-        if let Some(mode) = lock.granted {
-            self.held.add(mode);
+        let (queue, granted) = (lock.queue, lock.granted);
+        if let Some(mode) = granted {
+            self.hold(step.locks, mode);
         }
-        if lock.queue == Queue::Granted {
-            return self.granted.push_front(step.locks, key);
+        if queue == Queue::Granted {
+            self.granted.push_front(step.locks, key);
+            return self.joined(step.locks, key);
         }
-        let queue = lock.queue;
+        self.note_passer(step, key, true);
+        let lock = &mut step.locks[key];
         if let (Some((queued, out_of_turn)), Some(mode)) = (self.queued_mut(queue), requested) {
             queued.wanted.add(mode);
             let out_of_turn = flags.intersects(out_of_turn);
@@ -293,14 +299,18 @@ impl Resource {
 
     /// Takes a lock out of its queue. Everything that leaves a queue is counted here.
     fn leave(&mut self, step: &mut Step<'_>, key: LockKey) {
-        let lock = &mut step.locks[key];
+        let lock = &step.locks[key];
         let (queue, requested) = (lock.queue, lock.requested);
         if let Some(mode) = lock.granted {
-            self.held.remove(mode);
+            self.release(mode);
         }
         if queue == Queue::Granted {
-            return self.granted.remove(step.locks, key);
+            self.leaving(step.locks, key);
+            self.granted.remove(step.locks, key);
+            return self.shrink();
         }
+        self.note_passer(step, key, false);
+        let lock = &mut step.locks[key];
         let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
         lock.marks.remove(Marks::OUT_OF_TURN | Marks::ADOPTED);
         if let (Some((queued, _)), Some(mode)) = (self.queued_mut(queue), requested) {
@@ -309,8 +319,6 @@ impl Resource {
             queued.list.remove(step.locks, key);
             step.counters.waiting -= 1;
         }
-        if self.queue_length() == 0 {
-            self.queues = None;
-        }
+        self.shrink();
     }
 }

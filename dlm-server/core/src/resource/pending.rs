@@ -5,15 +5,19 @@
 //! that cannot be granted stops everything behind it, except what may be granted out of its turn
 //! (`NOORDER`).
 //!
-//! So it is enough to look at the head, and a step costs what it costs without the others. That is not
-//! so where a queued conversion came to stand before others (`HEADQUE`), may wait in a deadlock
+//! So it is enough to look at the head, and at the first of those new requests with `NOORDER` that want
+//! the same: a step costs what it costs without the others. That is not so where a queued conversion
+//! came to stand before others (`HEADQUE`), may wait in a deadlock
 //! (`NODLCKWT`) or need not wait for its turn (`NOORDER`): then the whole queue is walked, and each
 //! conversion is asked again whether it waits for itself. Without such a one it need not be asked: it
 //! was asked when it came, what came behind it was asked about it, and nothing stands before it since.
 
-use super::grant::Offer;
+use alloc::collections::BTreeMap;
+
+use super::grant::{Offer, alternative};
 use super::queue::{ModeCounts, Queued};
 use super::{Lock, LockKey, Resource, Step};
+use crate::deadlock::Queue;
 use crate::flags::{RequestFlags, StatusFlags};
 use crate::mode::Mode;
 
@@ -60,7 +64,7 @@ impl Resource {
     /// To be called when something was given up: grants what can be granted now, then tells the
     /// holders that are in the way of what still waits.
     pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
-        if self.queues.is_none() {
+        if self.queue_length() == 0 {
             return;
         }
         let mut blocked = self.grant_converting(step);
@@ -86,30 +90,60 @@ impl Resource {
 
     /// Grants new requests.
     fn grant_waiting(&mut self, step: &mut Step<'_>, blocked: &mut Blocked) {
-        if self.waiting().out_of_turn == 0 {
-            while let (true, Some(key)) = (
-                self.converting().list.is_empty(),
-                self.waiting().list.head(),
-            ) {
-                let Some(offer) = self.offer_queued(&step.locks[key], true) else {
-                    break;
-                };
-                self.grant_queued(step, key, offer);
-            }
-            blocked.add_all(self.waiting());
+        while let Some((key, offer)) = self.next_waiting(step) {
+            self.grant_queued(step, key, offer);
+        }
+        blocked.add_all(self.waiting());
+    }
+
+    /// The first new request that can be granted. fs/dlm walks the queue once and grants on the way; as
+    /// every grant leaves less room for those before it, looking from the front each time finds the same
+    /// ones. Of those that may pass others and want the same, the first is as good as all.
+    fn next_waiting(&self, step: &Step<'_>) -> Option<(LockKey, Offer)> {
+        let queues = self.queues.as_deref()?;
+        let head = queues.waiting.list.head()?;
+        let its_turn = queues.converting.list.is_empty();
+        if let Some(offer) = self.offer_queued(&step.locks[head], its_turn) {
+            return Some((head, offer));
+        }
+        let firsts = queues
+            .passers
+            .values()
+            .filter_map(BTreeMap::first_key_value);
+        let offers = firsts.filter_map(|(&at, &key)| {
+            let offer = self.offer_queued(&step.locks[key], false)?;
+            Some((at, key, offer))
+        });
+        let (_, key, offer) = offers.min_by_key(|&(at, ..)| at)?;
+        Some((key, offer))
+    }
+
+    /// A lock enters the queue of waiting ones, or is about to leave it: it is found among those that may
+    /// pass others, if it may.
+    pub(super) fn note_passer(&mut self, step: &Step<'_>, key: LockKey, enters: bool) {
+        let lock = &step.locks[key];
+        let flags = lock.flags;
+        if lock.queue != Queue::Waiting || !flags.intersects(OUT_OF_TURN_WAITING) {
             return;
         }
-        let mut next = self.waiting().list.head();
-        while let Some(key) = next {
-            let lock = &step.locks[key];
-            next = lock.next;
-            let its_turn =
-                self.converting().list.is_empty() && self.waiting().list.starts_with(key);
-            if let Some(offer) = self.offer_queued(lock, its_turn) {
-                self.grant_queued(step, key, offer);
-            } else if let Some(wanted) = lock.requested {
-                blocked.add(wanted);
-            }
+        let Some(wanted) = lock.requested else { return };
+        // Serials grow, and with HEADQUE who comes later stands before all that are there.
+        let serial = lock.serial.cast_signed();
+        let at = if flags.contains(RequestFlags::HEADQUE) {
+            -serial
+        } else {
+            serial
+        };
+        let wish = (wanted, alternative(flags, wanted));
+        let queues = self.queues.get_or_insert_default();
+        let passers = queues.passers.entry(wish).or_default();
+        if enters {
+            passers.insert(at, key);
+        } else {
+            passers.remove(&at);
+        }
+        if passers.is_empty() {
+            queues.passers.remove(&wish);
         }
     }
 
@@ -238,4 +272,67 @@ impl Walk {
 
 const fn modes(lock: &Lock) -> (Option<Mode>, Option<Mode>) {
     (lock.granted, lock.requested)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick};
+    use crate::{Input, Limits, LockTable, Mode, Output, RequestFlags as F, Status};
+    use std::vec::Vec;
+
+    const SESSION: SessionId = SessionId(1);
+
+    fn request(lock: u64, (mode, flags): (Mode, F)) -> Input {
+        Input::Request {
+            session: SESSION,
+            op: OpId(lock),
+            lockspace: LockspaceId(1),
+            lock: LockId(lock),
+            name: ResourceName::new(b"turns").expect("a name"),
+            mode,
+            flags,
+            owner: Owner(0),
+        }
+    }
+
+    #[test]
+    fn of_those_that_may_pass_the_one_that_stands_first_is_granted() {
+        let lockspace = LockspaceId(1);
+        let session = SESSION;
+        let mut table = LockTable::new(Limits::DEFAULT, 1);
+        let mut out = Vec::new();
+        table.step(Tick(0), Input::SessionStarted { session }, &mut out);
+        let opened = Input::OpenLockspace { session, lockspace };
+        table.step(Tick(0), opened, &mut out);
+        let held = [(Mode::Pr, F::empty()), (Mode::Cr, F::empty())];
+        // From the front, they stand as 5, 4, 2, 3; the first one waits for CR to go.
+        let queued = [
+            (Mode::Pw, F::NOORDER),
+            (Mode::Pw, F::NOORDER),
+            (Mode::Pw, F::NOORDER | F::HEADQUE),
+            (Mode::Ex, F::HEADQUE),
+        ];
+        for (asked, lock) in held.into_iter().chain(queued).zip(0..) {
+            table.step(Tick(0), request(lock, asked), &mut out);
+        }
+        for (gone, granted) in [(0, 4), (4, 2), (2, 3)] {
+            out.clear();
+            let unlock = Input::Unlock {
+                session,
+                op: OpId(9),
+                lock: LockId(gone),
+                flags: F::empty(),
+                value: None,
+            };
+            table.step(Tick(1), unlock, &mut out);
+            let grants: Vec<LockId> = out
+                .iter()
+                .filter_map(|output| match output {
+                    Output::Done { lock, status, .. } if *status == Status::Granted => Some(*lock),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(grants, [LockId(granted)], "after {gone} went");
+        }
+    }
 }

@@ -4,6 +4,10 @@
 //! cost. The grant rule looks at counts instead of locks: with a thousand waiters, a step costs what it
 //! costs with one.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use super::crowd::Crowd;
 use super::{LockKey, Locks};
 use crate::mode::Mode;
 
@@ -123,6 +127,60 @@ impl ModeCounts {
     pub(crate) fn admit(&self, mode: Mode) -> bool {
         self.modes().all(|held| held.compatible(mode))
     }
+
+    /// Adds those of `other`.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [0; Mode::ALL.len()]
+    }
+}
+
+/// The most locks of a mode that [`FewCounts`] counts.
+pub(crate) const FEW_MAX: u8 = u8::MAX;
+
+/// How many locks there are of each mode, up to [`FEW_MAX`] of each: in six bytes, where there are
+/// millions of it. What is beyond is counted elsewhere, and goes first; whether there is one of a mode,
+/// or another one, is known from this alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FewCounts([u8; Mode::ALL.len()]);
+
+impl FewCounts {
+    /// One more of `mode`, of which there are fewer than [`FEW_MAX`].
+    pub(crate) const fn add(&mut self, mode: Mode) {
+        self.0[mode as usize] += 1;
+    }
+
+    /// One less of `mode`.
+    pub(crate) const fn remove(&mut self, mode: Mode) {
+        self.0[mode as usize] -= 1;
+    }
+
+    /// How many there are of `mode`.
+    pub(crate) const fn of(self, mode: Mode) -> u8 {
+        self.0[mode as usize]
+    }
+
+    /// The modes of which there is one.
+    #[inline]
+    pub(crate) fn modes(self) -> ModeSet {
+        // Most often a resource has no lock when it is asked, or one that is just leaving.
+        if self.0 == [0; Mode::ALL.len()] {
+            return ModeSet(0);
+        }
+        let bits = self.0.iter().zip(0..);
+        ModeSet(bits.fold(0, |set, (&count, bit)| set | u8::from(count > 0) << bit))
+    }
+
+    /// The same as counts that can be larger.
+    pub(crate) fn counts(self) -> ModeCounts {
+        ModeCounts(self.0.map(u32::from))
+    }
 }
 
 /// Locks that want a mode, the first to be served first.
@@ -137,13 +195,21 @@ pub(crate) struct Queued {
     pub(crate) out_of_turn: u32,
 }
 
-/// What queues on a resource, where something does.
+/// The mode that a lock wants, and the one that will do.
+pub(crate) type Wish = (Mode, Option<Mode>);
+
+/// What queues on a resource, where something does, and what else only few resources have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queues {
     /// Locks that are held in one mode and want another.
     pub(crate) converting: Queued,
     /// Locks that want to be held.
     pub(crate) waiting: Queued,
+    /// Those of the waiting locks that may pass others, by what they can be granted in, and the order in
+    /// which they stand.
+    pub(crate) passers: BTreeMap<Wish, BTreeMap<i64, LockKey>>,
+    /// What else is kept of granted locks, where there are many.
+    pub(crate) crowd: Option<Box<Crowd>>,
 }
 
 impl Queued {
@@ -162,6 +228,8 @@ impl Queues {
     pub(crate) const NONE: &'static Self = &Self {
         converting: Queued::new(),
         waiting: Queued::new(),
+        passers: BTreeMap::new(),
+        crowd: None,
     };
 }
 
@@ -176,9 +244,21 @@ impl ModeSet {
     }
 
     /// Whether a lock of `mode` may be granted beside locks of all these modes.
-    pub(crate) fn admit(self, mode: Mode) -> bool {
-        Mode::ALL
-            .into_iter()
-            .all(|other| self.0 & (1 << other as u8) == 0 || other.compatible(mode))
+    pub(crate) const fn admit(self, mode: Mode) -> bool {
+        self.0 & EXCLUDED[mode as usize] == 0
     }
 }
+
+/// The modes that each mode excludes, from the table of [`Mode::compatible`].
+const EXCLUDED: [u8; Mode::ALL.len()] = {
+    let mut excluded = [0; Mode::ALL.len()];
+    let mut pair = 0;
+    while pair < Mode::ALL.len() * Mode::ALL.len() {
+        let (mode, other) = (pair / Mode::ALL.len(), pair % Mode::ALL.len());
+        if !Mode::ALL[mode].compatible(Mode::ALL[other]) {
+            excluded[mode] |= 1 << other;
+        }
+        pair += 1;
+    }
+    excluded
+};

@@ -20,7 +20,7 @@ impl Resource {
         wanted: Mode,
         counter: &mut u64,
     ) -> Token {
-        let others = self.held;
+        let others = self.held.modes();
         let changes_room = own.is_some_and(|own| {
             Mode::ALL
                 .into_iter()

@@ -88,7 +88,7 @@ impl Resource {
             Verdict::Grant(offer) => {
                 let key = step.locks.insert(request.lock(place));
                 self.grant(step, key, offer, None);
-                let passed = self.queues.is_some();
+                let passed = self.queue_length() > 0;
                 step.locks[key].marks.set(Marks::PASSED, passed);
                 Some(key)
             }

@@ -1,5 +1,10 @@
 //! How locks and resources are found: hash tables that hold places only, so that ids and names stand
 //! once, in what they belong to.
+//!
+//! Each is cut into many small tables, so that growth never stops the server: a table that doubles looks
+//! at everything in it, and of a million locks that is the four thousand of one part.
+
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -14,16 +19,57 @@ type Resources = Slab<ResourceKey, Resource>;
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     hasher: Hasher,
-    locks: HashTable<LockKey>,
-    resources: HashTable<ResourceKey>,
+    locks: Parts<LockKey>,
+    resources: Parts<ResourceKey>,
+}
+
+/// How many tables there are of each kind: their heads take 8 KiB.
+const PARTS: usize = 1 << 8;
+
+/// A hash table in parts.
+#[derive(Clone, Debug)]
+struct Parts<K> {
+    parts: Vec<HashTable<K>>,
+    len: usize,
+}
+
+impl<K> Parts<K> {
+    fn new() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| HashTable::new()).collect(),
+            len: 0,
+        }
+    }
+
+    fn find(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<&K> {
+        self.parts[part(hash)].find(hash, is_it)
+    }
+
+    fn insert(&mut self, hash: u64, key: K, hash_of: impl Fn(&K) -> u64) {
+        self.parts[part(hash)].insert_unique(hash, key, hash_of);
+        self.len += 1;
+    }
+
+    fn remove(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
+        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, is_it) {
+            entry.remove();
+            self.len -= 1;
+        }
+    }
+}
+
+/// Bits that the tables themselves do not use before they have 2^48 places: they take the upper seven
+/// and the lowest.
+const fn part(hash: u64) -> usize {
+    (hash >> 48) as usize % PARTS
 }
 
 impl Index {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             hasher: Hasher::new(seed),
-            locks: HashTable::new(),
-            resources: HashTable::new(),
+            locks: Parts::new(),
+            resources: Parts::new(),
         }
     }
 
@@ -48,50 +94,57 @@ impl Index {
         lockspace: LockspaceId,
         name: &ResourceName,
     ) -> Option<ResourceKey> {
+        self.look_up(resources, lockspace, name).ok()
+    }
+
+    /// As [`Index::resource`]; where there is none, the hash under which it would be found.
+    pub(super) fn look_up(
+        &self,
+        resources: &Resources,
+        lockspace: LockspaceId,
+        name: &ResourceName,
+    ) -> Result<ResourceKey, u64> {
         let bytes = name.as_bytes();
         let is_it = |key: &ResourceKey| {
             let resource = &resources[*key];
             resource.name.as_bytes() == bytes && resource.lockspace == lockspace
         };
         let hash = self.hasher.bytes(lockspace.0.into(), bytes);
-        self.resources.find(hash, is_it).copied()
+        self.resources.find(hash, is_it).copied().ok_or(hash)
     }
 
     /// How many locks and resources are in it.
     pub(crate) fn len(&self) -> (usize, usize) {
-        (self.locks.len(), self.resources.len())
+        (self.locks.len, self.resources.len)
     }
 
     /// Forgets all locks: for tests of what must not happen.
     #[cfg(test)]
     pub(crate) fn clear_locks(&mut self) {
-        self.locks.clear();
+        self.locks = Parts::new();
     }
 
     pub(super) fn insert_lock(&mut self, locks: &Locks, key: LockKey) {
         let hasher = self.hasher;
         let hash = |key: &LockKey| hash_of_lock(hasher, &locks[*key]);
-        self.locks.insert_unique(hash(&key), key, hash);
+        self.locks.insert(hash(&key), key, hash);
     }
 
     pub(super) fn remove_lock(&mut self, locks: &Locks, key: LockKey) {
         let hash = hash_of_lock(self.hasher, &locks[key]);
-        if let Ok(entry) = self.locks.find_entry(hash, |&other| other == key) {
-            entry.remove();
-        }
+        self.locks.remove(hash, |&other| other == key);
     }
 
-    pub(crate) fn insert_resource(&mut self, resources: &Resources, key: ResourceKey) {
+    /// Puts a resource in under the hash that [`Index::look_up`] said.
+    pub(crate) fn insert_resource(&mut self, resources: &Resources, key: ResourceKey, hash: u64) {
         let hasher = self.hasher;
-        let hash = |key: &ResourceKey| hash_of_resource(hasher, &resources[*key]);
-        self.resources.insert_unique(hash(&key), key, hash);
+        let hash_of = |key: &ResourceKey| hash_of_resource(hasher, &resources[*key]);
+        self.resources.insert(hash, key, hash_of);
     }
 
     pub(super) fn remove_resource(&mut self, resources: &Resources, key: ResourceKey) {
         let hash = hash_of_resource(self.hasher, &resources[key]);
-        if let Ok(entry) = self.resources.find_entry(hash, |&other| other == key) {
-            entry.remove();
-        }
+        self.resources.remove(hash, |&other| other == key);
     }
 }
 
