@@ -20,6 +20,7 @@ use super::envelope::Envelope;
 use super::log_view::from_raft;
 use super::propose::from_entry;
 use super::{Action, Context, Dropped, Persisting, Replica, Role};
+use crate::members::MemberChange;
 use crate::storage::{HardState, Snapshot, Write};
 
 impl Replica {
@@ -213,12 +214,27 @@ impl Replica {
                 .expect("a change that was checked");
             members.apply(change);
             self.members.insert(index.0, members.clone());
+            let us = self.identity.server;
+            if matches!(change, MemberChange::Remove { server } if server == us) {
+                self.leave(out);
+            }
         }
         out.push(Action::MembershipChanged {
             index,
             members,
             context,
         });
+    }
+
+    /// This server is no member any more, and hears nothing more. A leader does not remove itself, but
+    /// the one before it may have: `raft` would go on sending heartbeats and take no proposals, and the
+    /// others would wait for it for ever.
+    fn leave(&mut self, out: &mut Vec<Action>) {
+        let raft = &mut self.raw.raft;
+        if raft.state == StateRole::Leader {
+            raft.become_follower(raft.term, 0);
+        }
+        self.drop_proposals(u64::MAX, Dropped::Unknown, out);
     }
 
     /// Whatever was proposed for a place up to this one has not come there.

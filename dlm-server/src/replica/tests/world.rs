@@ -276,6 +276,21 @@ impl World {
         Some(bytes)
     }
 
+    /// Proposes a change, any, to whoever leads; some are refused.
+    pub(super) fn change_any(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let server = ServerId(1 + self.chance(self.servers.len() as u64));
+        let identity = identity(server.0).server_identity;
+        let change = match self.chance(5) {
+            0 => MemberChange::Remove { server },
+            1 | 2 => MemberChange::Promote { server },
+            _ => MemberChange::AddLearner { server, identity },
+        };
+        let context = Context(u64::MAX);
+        self.event(leader, Event::Change { context, change });
+        self.event(leader, Event::TransferLeader { to: server });
+    }
+
     /// Proposes a change until it is made.
     pub(super) fn change(&mut self, change: MemberChange) {
         let until = self.now.plus(PATIENCE_US);
@@ -312,10 +327,14 @@ impl World {
         while self.now < until {
             let proposed = self.propose();
             self.run(300_000);
-            let Some(bytes) = proposed else { continue };
+            let (Some(bytes), Some(leader)) = (proposed, self.leader()) else {
+                continue;
+            };
+            let members = self.replica(leader).members().clone();
             let mut lives = self.servers.iter().enumerate();
             let all = lives.all(|(at, one)| {
-                let life = one.life.as_ref().filter(|_| at != but);
+                let member = members.member(one.identity.server).is_some();
+                let life = one.life.as_ref().filter(|_| at != but && member);
                 life.is_none_or(|life| life.state.values().any(|applied| *applied == bytes))
             });
             if all {
