@@ -8,8 +8,8 @@
 //!
 //! A server that has forgotten something it acknowledged must not vote or answer under its old identity.
 //! So what an open gives is everything that was ever acknowledged, or it fails. Every batch of writes
-//! carries a [`Ledger`](ledger)'s record: how many batches there were, and digests of all that the log
-//! holds after this one. A second file, the [mark](mark), says how many batches were on the disk for
+//! carries a record (`storage/ledger.rs`): how many batches there were, and digests of all that the log
+//! holds after this one. A second file, the mark (`storage/mark.rs`), says how many batches were on the disk for
 //! sure, and is on the disk itself before any of them is acknowledged. An open compares all three:
 //!
 //! - a log that ends before the mark, whatever made it end there (a cut in the middle or at a batch's

@@ -115,15 +115,14 @@ impl MemoryStorage {
         self.unsynced.clear();
     }
 
-    /// Flips a bit in one of the entries, chosen by `which`, or in the snapshot where there are none.
-    /// False where there is nothing to damage.
+    /// Flips a bit in one of the entries or in the snapshot, chosen by `which`. False where there is
+    /// nothing to damage.
     pub fn corrupt(&mut self, which: usize) -> bool {
         let Some(disk) = &mut self.disk else {
             return false;
         };
-        if !disk.entries.is_empty() {
-            let chosen = which % disk.entries.len();
-            let entry = &mut disk.entries[chosen];
+        let chosen = which % (disk.entries.len() + 1);
+        if let Some(entry) = disk.entries.get_mut(chosen) {
             let mut data = entry.data.to_vec();
             match data.first_mut() {
                 Some(byte) => *byte ^= 1,
@@ -132,13 +131,14 @@ impl MemoryStorage {
             entry.data = data.into();
             return true;
         }
-        match &mut disk.snapshot {
-            Some(snapshot) => {
-                snapshot.term ^= 1;
-                true
-            }
-            None => false,
+        let Some(snapshot) = &mut disk.snapshot else {
+            return false;
+        };
+        match snapshot.data.first_mut() {
+            Some(byte) => *byte ^= 1,
+            None => snapshot.term ^= 1,
         }
+        true
     }
 
     fn sync(&mut self) {
@@ -176,6 +176,82 @@ impl Storage for MemoryStorage {
                 let source = std::io::Error::from_raw_os_error(5);
                 Err(StorageError::io("cannot write the log in memory", source))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dlm_core::ServerId;
+
+    use super::*;
+    use crate::members::{Members, ServerIdentity};
+    use crate::storage::{Base, ClusterId, HardState};
+
+    /// The newest of what was written wins, nothing that was synced is lost, and damage is found.
+    #[test]
+    fn a_disk_fails_only_in_the_ways_it_was_told_to() {
+        let identity = Identity {
+            cluster: ClusterId(1),
+            server: ServerId(1),
+            server_identity: ServerIdentity(2),
+        };
+        let mut storage = MemoryStorage::create(identity, Founding::First);
+        let (index, term) = (4, 2);
+        let entry = |index, data: &[u8]| Entry {
+            index,
+            term,
+            data: data.to_vec().into(),
+            ..Entry::default()
+        };
+        let write = |sync, entries| Write {
+            sync,
+            entries,
+            ..Write::default()
+        };
+        let commit = index;
+        let first = Write {
+            sync: true,
+            hard: Some(HardState {
+                term,
+                vote: 1,
+                commit,
+            }),
+            snapshot: Some(Snapshot {
+                index,
+                term,
+                members: Members::default(),
+                data: vec![1],
+            }),
+            restart: Some(Base { index, term }),
+            ..write(true, vec![entry(5, b"a"), entry(6, b"b")])
+        };
+        storage.write(&first).expect("written");
+        let late = [
+            write(false, vec![entry(6, b"c")]),
+            write(false, vec![entry(7, b"d")]),
+        ];
+        late.iter()
+            .for_each(|write| storage.write(write).expect("written"));
+        for kept in 0..=2 {
+            let mut torn = storage.clone();
+            torn.crash(kept);
+            let stored = torn.open().expect("opened");
+            assert_eq!(stored.entries(), 2 + kept / 2);
+            let expected = if kept == 0 { b"b" } else { b"c" };
+            assert_eq!(stored.entries[1].data, expected[..]);
+            for which in 0..=stored.entries() {
+                let mut broken = torn.clone();
+                assert!(broken.corrupt(which));
+                assert!(matches!(broken.open(), Err(StorageError::Corrupt { .. })));
+            }
+        }
+        for fault in [Fault::Full, Fault::Io] {
+            storage.fail(Some(fault));
+            assert!(storage.write(&late[1]).is_err());
+            let after = storage.write(&late[1]);
+            assert!(matches!(after, Err(StorageError::Poisoned { .. })));
+            storage.crash(0);
         }
     }
 }
