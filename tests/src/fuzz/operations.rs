@@ -197,7 +197,9 @@ impl World {
                 Output::Done { session, op, .. } | Output::Purged { session, op, .. } => {
                     (session, op)
                 }
-                Output::Blocking { .. } | Output::Orphaned { .. } => continue,
+                Output::Blocking { .. } | Output::Orphaned { .. } | Output::Queued { .. } => {
+                    continue;
+                }
             };
             let asked = self.asked.remove(&op);
             let of = asked.map(|(session, _)| session);

@@ -152,6 +152,7 @@ impl Grpc<'_> {
                 value: value.map(|value| match value {
                     Value::Valid(block) | Value::NotValid(block) => block,
                 }),
+                value_sequence: 0,
             },
             Ast::Blocking { lock, mode } => Output::Blocking {
                 session,

@@ -72,6 +72,9 @@ fn compatible_grants(table: &LockTable, place: ResourceKey) -> Checked {
 }
 
 fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
+    if resource.closed() {
+        return Ok(());
+    }
     let first = resource.converting().list.head();
     let Some(key) = first.or_else(|| resource.waiting().list.head()) else {
         return Ok(());
@@ -163,8 +166,8 @@ fn value_in_shape(table: &LockTable, resource: &Resource) -> Checked {
     let options = table.lockspaces.get(&resource.lockspace);
     let length = options.copied().unwrap_or_default().value_length.bytes();
     match &resource.value {
-        Some(value) if value.as_bytes().len() != length => {
-            let detail = format!("{value:?} has not {length} bytes");
+        Some(stored) if stored.value.as_bytes().len() != length => {
+            let detail = format!("{:?} has not {length} bytes", stored.value);
             broken("value-in-shape", resource, detail)
         }
         _ => Ok(()),

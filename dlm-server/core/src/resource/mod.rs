@@ -47,6 +47,7 @@ use crate::status::Status;
 use crate::value::ValueBlock;
 use name::Name;
 use queue::{FewCounts, List, ModeSet, Queued, Queues};
+use value::Stored;
 
 key!(
     /// The place of a lock in the table.
@@ -77,6 +78,17 @@ bitflags! {
         const OUT_OF_TURN = 0x10;
         /// It was adopted while it converted, and has not the flags with which it came to stand there.
         const ADOPTED = 0x20;
+    }
+}
+
+bitflags! {
+    /// What else there is to remember of a resource.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Signs: u8 {
+        /// The value is not valid.
+        const VALUE_INVALID = 0x1;
+        /// Nothing is granted for now.
+        const CLOSED = 0x2;
     }
 }
 
@@ -138,6 +150,7 @@ impl Lock {
             token: self.token,
             flags: self.status,
             value: None,
+            value_sequence: 0,
         }
     }
 }
@@ -175,6 +188,31 @@ impl Step<'_> {
         }
         self.out.push(self.locks[key].done(op, status));
     }
+
+    /// Completes the answer given last with what the operation read, and the number of the value that
+    /// it leaves.
+    fn say_value(&mut self, read: Option<ValueBlock>, sequence: u64) {
+        if let Some(Output::Done {
+            value,
+            value_sequence,
+            ..
+        }) = self.out.last_mut()
+        {
+            *value = read;
+            *value_sequence = sequence;
+        }
+    }
+
+    /// Says that the operation of the lock waits.
+    pub(crate) fn say_queued(&mut self, key: LockKey) {
+        let lock = &self.locks[key];
+        self.out.push(Output::Queued {
+            session: lock.session,
+            op: lock.op,
+            lock: lock.id,
+            serial: lock.serial,
+        });
+    }
 }
 
 /// One resource.
@@ -192,10 +230,10 @@ pub(crate) struct Resource {
     pub(crate) token: Token,
     /// In which modes there were grants under `token`.
     pub(crate) token_modes: ModeSet,
-    /// Whether the value is not valid.
-    pub(crate) value_invalid: bool,
+    /// What else there is.
+    pub(crate) signs: Signs,
     /// The value, from the first time it is stored.
-    pub(crate) value: Option<Box<ValueBlock>>,
+    pub(crate) value: Option<Box<Stored>>,
 }
 
 // As with [`Lock`].
@@ -212,9 +250,19 @@ impl Resource {
             held: FewCounts::default(),
             token: Token::default(),
             token_modes: ModeSet::default(),
-            value_invalid: false,
+            signs: Signs::empty(),
             value: None,
         }
+    }
+
+    /// Whether the value is not valid.
+    pub(crate) const fn value_invalid(&self) -> bool {
+        self.signs.contains(Signs::VALUE_INVALID)
+    }
+
+    /// Whether nothing is granted for now.
+    pub(crate) const fn closed(&self) -> bool {
+        self.signs.contains(Signs::CLOSED)
     }
 
     /// Whether no lock stands on it, so that it can go.
@@ -251,29 +299,39 @@ impl Resource {
         }
     }
 
-    /// The queue of that name, and which locks do not fit its plain order. Granted locks do not queue.
-    fn queued_mut(&mut self, queue: Queue) -> Option<(&mut Queued, RequestFlags)> {
+    /// The queue of that name. Granted locks do not queue.
+    fn queued_mut(&mut self, queue: Queue) -> Option<&mut Queued> {
         if queue == Queue::Granted {
             return None;
         }
         let queues = self.queues.get_or_insert_default();
-        if queue == Queue::Converting {
-            Some((&mut queues.converting, pending::OUT_OF_TURN_CONVERTING))
-        } else {
-            Some((&mut queues.waiting, pending::OUT_OF_TURN_WAITING))
-        }
+        Some(match queue {
+            Queue::Converting => &mut queues.converting,
+            _ => &mut queues.waiting,
+        })
     }
 
     /// Puts a lock that stands nowhere into the queue that it names, by the modes that it names: at
     /// the front of the granted ones, at the end of the others, or at their front with `HEADQUE`.
     /// Everything that enters a queue is counted and stamped here.
-    fn enter(&mut self, step: &mut Step<'_>, key: LockKey) {
+    pub(crate) fn enter(&mut self, step: &mut Step<'_>, key: LockKey) {
         step.counters.serial += 1;
         let lock = &mut step.locks[key];
         lock.since = step.now;
         lock.serial = step.counters.serial;
-        let (flags, requested) = (lock.flags, lock.requested);
-        let (queue, granted) = (lock.queue, lock.granted);
+        let (flags, queue) = (lock.flags, lock.queue);
+        let out_of_turn = flags.intersects(pending::out_of_turn(queue));
+        lock.marks.set(Marks::OUT_OF_TURN, out_of_turn);
+        let first = queue == Queue::Granted || flags.contains(RequestFlags::HEADQUE);
+        self.stand(step, key, first);
+    }
+
+    /// Puts a lock that stands nowhere into the queue that it names, before all others or behind them, as
+    /// it is: its stamp and its marks say where it came from, and are in the order of the queue.
+    pub(crate) fn stand(&mut self, step: &mut Step<'_>, key: LockKey, first: bool) {
+        let lock = &step.locks[key];
+        let (queue, granted, requested) = (lock.queue, lock.granted, lock.requested);
+        let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
         if let Some(mode) = granted {
             self.hold(step.locks, mode);
         }
@@ -282,13 +340,10 @@ impl Resource {
             return self.joined(step.locks, key);
         }
         self.note_passer(step, key, true);
-        let lock = &mut step.locks[key];
-        if let (Some((queued, out_of_turn)), Some(mode)) = (self.queued_mut(queue), requested) {
+        if let (Some(queued), Some(mode)) = (self.queued_mut(queue), requested) {
             queued.wanted.add(mode);
-            let out_of_turn = flags.intersects(out_of_turn);
-            lock.marks.set(Marks::OUT_OF_TURN, out_of_turn);
             queued.out_of_turn += u32::from(out_of_turn);
-            if flags.contains(RequestFlags::HEADQUE) {
+            if first {
                 queued.list.push_front(step.locks, key);
             } else {
                 queued.list.push_back(step.locks, key);
@@ -313,7 +368,7 @@ impl Resource {
         let lock = &mut step.locks[key];
         let out_of_turn = lock.marks.contains(Marks::OUT_OF_TURN);
         lock.marks.remove(Marks::OUT_OF_TURN | Marks::ADOPTED);
-        if let (Some((queued, _)), Some(mode)) = (self.queued_mut(queue), requested) {
+        if let (Some(queued), Some(mode)) = (self.queued_mut(queue), requested) {
             queued.wanted.remove(mode);
             queued.out_of_turn -= u32::from(out_of_turn);
             queued.list.remove(step.locks, key);

@@ -1,6 +1,7 @@
 //! A new lock, and an orphan that finds a new owner.
 
 use super::grant::Verdict;
+use super::pending;
 use super::{Lock, LockKey, Marks, Resource, ResourceKey, Step};
 use crate::deadlock::Queue;
 use crate::flags::{RequestFlags, StatusFlags};
@@ -40,11 +41,12 @@ impl Request {
             token: Token::default(),
             flags: StatusFlags::empty(),
             value: None,
+            value_sequence: 0,
         }
     }
 
     /// The lock that comes of it; it stands in no queue yet.
-    fn lock(&self, place: ResourceKey) -> Lock {
+    pub(crate) fn lock(&self, place: ResourceKey) -> Lock {
         let mut lock = Lock {
             session: self.session,
             id: self.lock,
@@ -95,6 +97,7 @@ impl Resource {
             Verdict::Queue => {
                 let key = step.locks.insert(request.lock(place));
                 self.enter(step, key);
+                step.say_queued(key);
                 self.call_holders(step, mode, key);
                 Some(key)
             }
@@ -130,11 +133,12 @@ impl Resource {
             .set(Marks::ADOPTED, lock.queue == Queue::Converting);
         // It goes on standing where its old flags put it.
         let fits = !lock.marks.contains(Marks::OUT_OF_TURN);
-        if let (true, Some((queued, out_of_turn))) = (fits, self.queued_mut(lock.queue)) {
-            let out_of_turn = request.flags.intersects(out_of_turn);
+        if let (true, Some(queued)) = (fits, self.queued_mut(lock.queue)) {
+            let out_of_turn = request.flags.intersects(pending::out_of_turn(lock.queue));
             lock.marks.set(Marks::OUT_OF_TURN, out_of_turn);
             queued.out_of_turn += u32::from(out_of_turn);
         }
         step.answer(key, request.op, Status::Adopted);
+        step.say_value(None, self.value_sequence());
     }
 }
