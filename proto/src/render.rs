@@ -1,12 +1,18 @@
 //! From the domain to the wire.
 
 mod client_frame;
+mod cluster;
+mod cluster_state;
 mod graph;
 mod listing;
 mod server_frame;
 pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
+pub use cluster::{
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+};
+pub use cluster_state::{snapshot, status};
 pub use graph::{GraphParts, Names, graph_reply};
 pub use listing::{LocksPages, lockspaces};
 pub use server_frame::{server_frame, welcome};
