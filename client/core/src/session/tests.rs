@@ -1,0 +1,1 @@
+//! Scripts for the session, and a cluster in small.
