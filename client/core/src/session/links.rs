@@ -298,3 +298,10 @@ fn answers(event: &Event, message: &ToServer) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+impl Session {
+    pub(super) fn streams_open(&self) -> Vec<StreamId> {
+        self.streams.values().filter_map(Stream::id).collect()
+    }
+}

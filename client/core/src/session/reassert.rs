@@ -3,6 +3,7 @@
 //! The table in [`claim`](super::claim) says what becomes of each operation that was sent and not answered.
 //! From then on a lock holds no more than was claimed.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use dlm_core::{Epoch, LockId, Mode, OpId, Owner, RequestFlags, SlotId};
@@ -79,7 +80,7 @@ impl Session {
     }
 
     /// The claims for a slot. What they do not name is to be sent again.
-    fn say(&mut self, slot: SlotId, out: &mut Vec<Output>) -> Vec<Claim> {
+    pub(super) fn say(&mut self, slot: SlotId, out: &mut Vec<Output>) -> Vec<Claim> {
         let locks: Vec<LockId> = self.book.in_slot(slot).collect();
         let mut named = Vec::new();
         let mut claims = Vec::with_capacity(locks.len());
@@ -89,10 +90,17 @@ impl Session {
             };
             let said = self.say_of(id, slot, lock);
             named.extend(said.named);
-            claims.extend(said.claim);
             let Some(lock) = self.book.get_mut(id) else {
                 continue;
             };
+            if let Some(claim) = &said.claim
+                && matches!(claim.stands, Stands::Granted { .. })
+            {
+                // What a conversion down stored: it is claimed again if this master is lost, too.
+                lock.value_sequence = claim.value_sequence;
+                lock.value = claim.value.clone().map(Box::new);
+            }
+            claims.extend(said.claim);
             if said.taken {
                 self.book.remove(id);
                 continue;
