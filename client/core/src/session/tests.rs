@@ -1,6 +1,8 @@
 //! Scripts for the session: what it is told, and what it has to say.
 
+mod broken;
 mod cluster;
+mod everywhere;
 mod life;
 mod random;
 mod recovery;

@@ -174,6 +174,16 @@ impl Cluster {
         }
     }
 
+    /// A slot is given to another server though its master lives, which hears of it later than others.
+    pub(super) fn recover_slot(&mut self, slot: SlotId) {
+        let place = self.current(slot).expect("a place").clone();
+        let to = self.other(place.master.expect("a master").server.0);
+        let table = self.tables.get_mut(&slot).expect("a table");
+        table.waiting.clear();
+        table.claims.clear();
+        self.place(slot, to, PlaceOrigin::Lost);
+    }
+
     /// A server applies one entry more.
     pub(super) fn apply(&mut self, server: Server) {
         let process = self.servers.get_mut(&server).expect("a server");
@@ -388,11 +398,30 @@ impl Cluster {
             table.seen.insert((epoch, op)),
             "{op:?} came twice in {epoch:?}"
         );
-        if table.epoch == epoch {
+        if table.epoch > epoch {
+            // A stale master: what it does to a table of its own counts nowhere.
+            self.stale(server, (slot, epoch), op, kind.lock());
+        } else if table.epoch == epoch {
             self.operation(server, op, slot, kind);
         } else {
             table.waiting.push((epoch, op, kind));
         }
+    }
+
+    /// A master that does not know yet that it is none answers what it likes.
+    fn stale(&mut self, server: Server, at: (SlotId, Epoch), op: OpId, lock: LockId) {
+        self.next_token += 1;
+        let event = Event::Done(Done {
+            op,
+            lock,
+            status: Status::Granted,
+            mode: Some(Mode::Ex),
+            token: Token(self.next_token),
+            flags: StatusFlags::empty(),
+            value: None,
+            value_sequence: 0,
+        });
+        self.emit(server, at.0, at.1, event);
     }
 
     /// Answers an operation, and remembers the answer.

@@ -210,26 +210,3 @@ fn goodbye_ends_it() {
     stage.answer(call, CallAnswer::Done);
     assert_eq!(stage.out, vec![Output::Ended]);
 }
-
-#[test]
-fn leaving_a_lockspace_asks_the_masters_and_then_the_cluster() {
-    use super::super::link::EverywhereKind;
-    let mut stage = Stage::ready();
-    stage.operate(1, request(1, "a", Mode::Ex, RequestFlags::empty()));
-    stage.event(1, ("a", 1), granted(1, 1, Mode::Ex, 9));
-    let (ticket, kind) = (
-        Ticket(2),
-        EverywhereKind::LeaveLockspace { lockspace: SPACE },
-    );
-    stage.input(Input::Everywhere { ticket, kind });
-    assert!(matches!(
-        stage.sent()[..],
-        [ToServer::Everywhere { number: 2, .. }]
-    ));
-    let (op, locks) = (OpId(2), 1);
-    stage.event(1, ("a", 1), Event::Purged { op, locks });
-    let (call, _) = stage.call(|call| matches!(call, Call::LeaveLockspace { .. }));
-    stage.answer(call, CallAnswer::Done);
-    assert_eq!(stage.answers(), vec![(2, Answer::Purged { locks: 1 })]);
-    assert_eq!(stage.session.counts(), (0, 0));
-}

@@ -198,6 +198,10 @@ impl World {
                 self.cluster.move_slot(slot);
             }
             92 if wrong => {
+                let slot = self.any_slot();
+                self.cluster.recover_slot(slot);
+            }
+            93 if wrong => {
                 if let Some(stream) = self.any_stream() {
                     self.cluster.break_stream(stream);
                     self.input(Input::Closed { stream });
