@@ -15,7 +15,7 @@ use dlm_core::{Epoch, Incarnation, LockId, LockspaceId, LogIndex, Mode, OpId, Ow
 use dlm_core::{RequestFlags, ResourceName, ServerId, SessionId, SlotId};
 use dlm_core::{Status, StatusFlags, Token, ValueBlock};
 
-use super::claim::Claim;
+use dlm_core::recovery::Claim;
 
 /// The first message of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

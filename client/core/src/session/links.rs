@@ -211,7 +211,6 @@ impl Session {
     pub(super) fn tend_streams(&mut self, now: Tick, out: &mut Vec<Output>) {
         let servers: Vec<ServerId> = self.streams.keys().copied().collect();
         for server in servers {
-            let needed = self.masters_any(server);
             let Some(stream) = self.streams.get_mut(&server) else {
                 continue;
             };
@@ -222,8 +221,10 @@ impl Session {
                 }
                 // Who masters nothing has nothing to say. It is not forgotten: its process goes on
                 // counting where it was when it masters a slot again.
-                State::Down { due } if due <= now && needed => {
-                    self.open(now, server, out);
+                State::Down { due } if due <= now => {
+                    if self.masters_any(server) {
+                        self.open(now, server, out);
+                    }
                 }
                 State::Opening { .. } | State::Down { .. } => {}
             }

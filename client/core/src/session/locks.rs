@@ -9,8 +9,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use dlm_core::{LockId, LockspaceId, Mode, OpId, Owner, RequestFlags, ResourceName, SlotId};
 use dlm_core::{Status, StatusFlags, Token};
 
-use super::claim::KnownValue;
 use super::link::{Done, OperationKind};
+use dlm_core::recovery::KnownValue;
 
 /// The most locks of a session, held or waited for: as a lock table's default for one session, so that the
 /// table of a single server takes them all.
@@ -25,6 +25,8 @@ pub(super) struct Lock {
     /// Of the last request or conversion that was answered.
     pub(super) flags: RequestFlags,
     pub(super) granted: Option<Mode>,
+    /// What it holds by the last answer; since then it may have been claimed to hold less.
+    pub(super) told: Option<Mode>,
     pub(super) token: Token,
     pub(super) orphan: bool,
     pub(super) uses_values: bool,
@@ -67,7 +69,7 @@ impl Lock {
     pub(super) fn done(&mut self, kind: &OperationKind, done: &Done) {
         match *kind {
             OperationKind::Request { flags, owner, .. } => {
-                self.granted = done.mode;
+                (self.granted, self.told) = (done.mode, done.mode);
                 self.accepted(flags, owner, done);
             }
             OperationKind::Convert { flags, owner, .. } => {
@@ -79,7 +81,10 @@ impl Lock {
                 match done.status {
                     Status::Unlocked => self.granted = None,
                     // A master that recovers answers a try without looking at the lock.
-                    _ => self.granted = done.mode.or(self.granted),
+                    _ => {
+                        self.granted = done.mode.or(self.granted);
+                        self.told = done.mode.or(self.told);
+                    }
                 }
                 if done.status == Status::Granted {
                     self.stored(kind, from, done);
@@ -90,7 +95,12 @@ impl Lock {
                     self.granted = None;
                 }
             }
-            OperationKind::Cancel { .. } => {}
+            OperationKind::Cancel { .. } => {
+                // The master remembers it until a conversion comes, and so will the next one.
+                if !matches!(done.status, Status::Refused(_)) {
+                    self.flags |= RequestFlags::CANCEL;
+                }
+            }
         }
     }
 
@@ -101,9 +111,7 @@ impl Lock {
         if done.mode.is_some() && done.token != Token(0) {
             self.token = done.token;
         }
-        if matches!(done.status, Status::Granted | Status::Adopted) {
-            self.value_sequence = self.value_sequence.max(done.value_sequence);
-        }
+        self.value_sequence = self.value_sequence.max(done.value_sequence);
         if let Some((sequence, bytes)) = &done.value {
             self.value_sequence = self.value_sequence.max(*sequence);
             self.value = Some(Box::new(KnownValue {

@@ -10,7 +10,7 @@
 //! | `streams.rs`, `links.rs` | a stream to each master, whatever breaks |
 //! | `locks.rs` | the lock book |
 //! | `operations.rs`, `everywhere.rs` | operations until they are answered |
-//! | `claim.rs`, `reassert.rs` | what is claimed when a master was lost |
+//! | `reassert.rs` | what is claimed when a master was lost |
 //! | `invariants.rs` | what is always true |
 //!
 //! **What it owes.** It ends before the cluster lets it die, and says so once. It believes no slot map from
@@ -24,14 +24,14 @@
 //!
 //! - *The table moved* (planned): what was not answered is sent to the new master under the same [`OpId`]. It
 //!   came with the table, or it never was applied.
-//! - *The table was lost*: what was not answered is claimed, or sent again, by the table in [`claim`].
+//! - *The table was lost*: what was not answered is claimed, or sent again, by the table at
+//!   [`Claim`](dlm_core::recovery::Claim).
 //!
 //! **Blocking callbacks.** A new master sends its own. One that overtakes the answer to an operation, because
 //! the old master's stream is slower, is said again after that answer: before it, nobody may have listened.
 
 pub mod call;
 mod calls;
-pub mod claim;
 pub mod event;
 mod everywhere;
 pub mod invariants;

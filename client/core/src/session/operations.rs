@@ -273,6 +273,7 @@ fn new_lock(
         owner,
         flags: RequestFlags::empty(),
         granted: None,
+        told: None,
         token: Token(0),
         orphan: false,
         uses_values: false,

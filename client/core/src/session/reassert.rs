@@ -1,20 +1,21 @@
 //! What a session has in a slot whose master was lost, for the one that comes after it.
 //!
-//! The table in [`claim`](super::claim) says what becomes of each operation that was sent and not answered.
+//! The table at [`Claim`] says what becomes of each operation that was sent and not answered.
 //! From then on a lock holds no more than was claimed.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use dlm_core::{Epoch, LockId, Mode, OpId, Owner, RequestFlags, SlotId};
 
 use super::Session;
-use super::claim::{Claim, KnownValue, Stands, surely_held};
 use super::event::Output;
 use super::link::{OperationKind, ToServer};
 use super::locks::{Lock, Stores, stores};
 use super::map::Claims;
 use super::operations::Op;
+use dlm_core::recovery::{Claim, KnownValue, Stands, surely_held};
 
 /// The most claims in a message: with names and values of the largest size some 400 kilobytes.
 pub const CLAIMS_PER_MESSAGE_MAX: usize = 1024;
@@ -82,7 +83,7 @@ impl Session {
     /// The claims for a slot. What they do not name is to be sent again.
     pub(super) fn say(&mut self, slot: SlotId, out: &mut Vec<Output>) -> Vec<Claim> {
         let locks: Vec<LockId> = self.book.in_slot(slot).collect();
-        let mut named = Vec::new();
+        let mut named = BTreeSet::new();
         let mut claims = Vec::with_capacity(locks.len());
         for id in locks {
             let Some(lock) = self.book.get(id) else {
@@ -275,6 +276,7 @@ fn plain(id: LockId, lock: &Lock, main: Option<&Op>, owner: Owner) -> Claim {
             mode: Mode::Nl,
             unanswered: None,
         },
+        granted: lock.told,
         token: lock.token,
         orphan: lock.orphan,
         uses_values: lock.uses_values || flags.contains(RequestFlags::VALBLK),

@@ -5,9 +5,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::claim::{Claim, Stands};
 use super::super::link::Hello;
 use super::*;
+use dlm_core::recovery::{Claim, Stands};
 
 pub(super) type Server = u64;
 

@@ -1,8 +1,8 @@
 //! Operations on many locks, and slots that move under them.
 
-use super::super::claim::Stands;
 use super::super::link::EverywhereKind;
 use super::*;
+use dlm_core::recovery::Stands;
 
 fn held(stage: &mut Stage, op: u64, resource: &str, flags: RequestFlags) {
     stage.operate(op, request(op, resource, Mode::Ex, flags));

@@ -99,11 +99,6 @@ fn an_operation_waits_for_a_master_that_knows_of_it() {
     );
     stage.operate(1, request(1, "a", Mode::Ex, none));
     assert_eq!(stage.sent(), vec![]);
-    stage.input(Input::Clock);
-    let opened = Output::Close {
-        stream: StreamId(2),
-    };
-    assert!(!stage.out.contains(&opened));
     let hello = StreamId(2);
     let welcome = |index| {
         FromServer::Welcome(Welcome {

@@ -1,7 +1,7 @@
 //! Slots that move, with their table and without.
 
-use super::super::claim::{Claim, Stands};
 use super::*;
+use dlm_core::recovery::{Claim, Stands};
 
 const NONE: RequestFlags = RequestFlags::empty();
 
@@ -216,4 +216,53 @@ fn a_table_that_moves_is_asked_again_under_the_same_number() {
     );
     stage.event(2, ("a", 2), granted(1, 1, Mode::Ex, 9));
     assert_eq!(stage.answers(), vec![]);
+}
+
+/// A master that recovers answers a try without looking at the lock.
+#[test]
+fn a_try_that_fails_says_what_is_left_of_the_lock() {
+    let mut stage = Stage::ready();
+    stage.operate(1, request(1, "a", Mode::Pr, NONE));
+    stage.event(1, ("a", 1), granted(1, 1, Mode::Pr, 9));
+    stage.operate(2, convert(1, Mode::Cw, RequestFlags::NOQUEUE));
+    moves(&mut stage, PlaceOrigin::Lost);
+    take_all(&mut stage);
+    let Event::Done(done) = granted(2, 1, Mode::Cw, 0) else {
+        unreachable!("it is one");
+    };
+    let status = Status::TryFailed;
+    let mode = None;
+    stage.event(
+        2,
+        ("a", 2),
+        Event::Done(Done {
+            status,
+            mode,
+            ..done
+        }),
+    );
+    let Some((2, Answer::Lock(completion))) = stage.answers().pop() else {
+        panic!("no answer in {:?}", stage.out);
+    };
+    assert_eq!(
+        (completion.status, completion.mode),
+        (status, Some(Mode::Cr))
+    );
+}
+
+/// What is claimed of a cancelled lock, so that it is refused to be cancelled twice by any master.
+#[test]
+fn a_cancel_is_remembered() {
+    let mut stage = Stage::ready();
+    stage.operate(1, request(1, "a", Mode::Pr, NONE));
+    stage.event(1, ("a", 1), granted(1, 1, Mode::Pr, 9));
+    stage.operate(2, OperationKind::Cancel { lock: LockId(1) });
+    let Event::Done(done) = granted(2, 1, Mode::Pr, 9) else {
+        unreachable!("it is one");
+    };
+    let status = Status::NothingToCancel;
+    stage.event(1, ("a", 1), Event::Done(Done { status, ..done }));
+    let slot = SlotId::of(SPACE, &name("a"));
+    let claim = stage.session.say(slot, &mut Vec::new()).remove(0);
+    assert_eq!(claim.flags, RequestFlags::CANCEL);
 }

@@ -14,13 +14,14 @@
 //! | a conversion up from PW with `ALTPR`, `ALTCW` | [`Stands::Converting`] that holds that mode |
 //! | a cancel | as if it had not been sent; it is sent again |
 //!
-//! An operation that was answered with its position only (`Queued`) is
+//! An operation that was answered with its position only ([`Output::Queued`](crate::Output::Queued)) is
 //! not answered; its claim has the position. Every operation that a claim names is answered by the new
 //! master.
 
-use dlm_core::{
-    LockId, LockspaceId, Mode, OpId, Owner, RequestFlags, ResourceName, Token, ValueBlock,
-};
+use crate::flags::RequestFlags;
+use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, Token};
+use crate::mode::Mode;
+use crate::value::ValueBlock;
 
 /// One lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,9 @@ pub struct Claim {
     pub flags: RequestFlags,
     /// Where it stands.
     pub stands: Stands,
-    /// The token of the last grant that the client was told of; zero before the first.
+    /// The mode that it has by the last answer. What it claims to hold is that or weaker.
+    pub granted: Option<Mode>,
+    /// The token of the grant of that mode; zero where there is none.
     pub token: Token,
     /// Whether its owner is gone and nobody adopted it.
     pub orphan: bool,
@@ -50,7 +53,8 @@ pub struct Claim {
     pub value: Option<KnownValue>,
 }
 
-/// A value as a client knows it.
+/// A value as a client knows it: read, or stored, with the number that the answer named; not valid where
+/// the answer said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownValue {
     /// Its number.
@@ -139,6 +143,11 @@ impl Claim {
             Stands::Converting { held, .. } => Some(held),
             Stands::Waiting { .. } | Stands::Unlocked { .. } => None,
         }
+    }
+
+    /// Whether what it holds was granted under its token, and not something stronger.
+    pub(super) fn is_sure(&self) -> bool {
+        self.granted == self.held()
     }
 
     /// The position that it was told, where it waits.
