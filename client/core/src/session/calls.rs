@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use dlm_core::Tick;
 use dlm_core::cluster::{Endpoint, Timing};
+use dlm_core::{LockspaceId, Tick};
 
 use super::call::{Call, CallAnswer, CallId};
 use super::event::{Output, Ticket};
@@ -25,7 +25,7 @@ pub(super) enum Job {
     /// For the caller.
     Open(Ticket),
     /// The same, when its locks are gone, and how many these were.
-    Leave(Ticket, u64),
+    Leave(Ticket, LockspaceId, u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Calls {
     pub(super) fn clear(&mut self) -> Vec<Ticket> {
         let jobs = core::mem::take(&mut self.jobs);
         let tickets = jobs.into_keys().filter_map(|job| match job {
-            Job::Open(ticket) | Job::Leave(ticket, _) => Some(ticket),
+            Job::Open(ticket) | Job::Leave(ticket, ..) => Some(ticket),
             _ => None,
         });
         tickets.collect()

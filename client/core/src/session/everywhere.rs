@@ -7,6 +7,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use dlm_core::cluster::CommandRefusal;
 use dlm_core::{Epoch, LockId, OpId, Owner, RequestFlags, ServerId, SlotId, Tick};
 
 use super::call::Call;
@@ -70,6 +71,15 @@ impl Session {
         };
         if let Some(failure) = failure {
             return fail(ticket, failure, out);
+        }
+        if let EverywhereKind::LeaveLockspace { lockspace } = kind {
+            match self.spaces.get_mut(&lockspace) {
+                Some(space) if !space.leaving => space.leaving = true,
+                _ => {
+                    let why = CommandRefusal::LockspaceNotOpen;
+                    return fail(ticket, Failure::Refused(why), out);
+                }
+            }
         }
         let op = OpId(self.next_op);
         self.next_op += 1;
@@ -179,7 +189,8 @@ impl Session {
         if let EverywhereKind::LeaveLockspace { lockspace } = one.kind {
             let session = self.id;
             let call = Call::LeaveLockspace { session, lockspace };
-            self.calls.begin(now, Job::Leave(ticket, locks), call);
+            self.calls
+                .begin(now, Job::Leave(ticket, lockspace, locks), call);
         } else {
             let answer = Answer::Purged { locks };
             out.push(Output::Answer { ticket, answer });

@@ -1,14 +1,16 @@
 //! The streams of a session to all masters, and what comes on them.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use dlm_core::{Epoch, ServerId, SlotId, Tick};
+use dlm_core::{Epoch, OpId, ServerId, SlotId, Tick};
 
 use super::call::Call;
 use super::calls::Job;
 use super::event::{Loss, Output, StreamId};
 use super::link::{Event, FromServer, Hello, SlotMap, StreamRefusal, ToServer, Welcome};
 use super::map::Claims;
+use super::operations::Op;
 use super::streams::{Sequence, State, Stream};
 use super::{Phase, Session};
 
@@ -102,7 +104,7 @@ impl Session {
             Sequence::Repeated => return,
             Sequence::New => {}
         }
-        if !matches!(event, Event::Blocking { .. } | Event::Orphaned { .. }) {
+        if shows_what_was_taken(&event, &self.ops) {
             stream.has(|message| answers(&event, message));
         }
         stream.acknowledge(now, out);
@@ -278,7 +280,22 @@ impl Session {
     }
 }
 
-/// Whether an event shows that the server has taken the message.
+/// Whether an event can only be there because the server took a message. The answer to an operation that
+/// was sent more than once may come from the table, which came from another server, or be about an earlier
+/// message: the last one may still be on its way.
+fn shows_what_was_taken(event: &Event, ops: &BTreeMap<OpId, Op>) -> bool {
+    let op = match event {
+        Event::Done(done) => Some(done.op),
+        Event::Queued { op, .. } => Some(*op),
+        Event::NotMaster { op, .. } => *op,
+        Event::Purged { .. } | Event::ClaimsTaken { .. } => return true,
+        Event::Blocking { .. } | Event::Orphaned { .. } => None,
+    };
+    let entry = op.and_then(|op| ops.get(&op));
+    entry.is_some_and(|entry| entry.times == 1)
+}
+
+/// Whether an event is about the message.
 fn answers(event: &Event, message: &ToServer) -> bool {
     match (event, message) {
         (Event::Done(done), ToServer::Operation { op, .. }) => done.op == *op,

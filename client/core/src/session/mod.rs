@@ -50,7 +50,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use dlm_core::cluster::{CommandRefusal, Timing};
-use dlm_core::{LogIndex, OpId, ServerId, SessionId, SlotId, Tick};
+use dlm_core::{LockspaceId, LogIndex, OpId, ServerId, SessionId, SlotId, Tick, ValueLength};
 
 pub use calls::ENDPOINTS_MAX;
 pub use event::{Answer, Completion, Config, Failure, Input, Loss, Output, StreamId, Ticket};
@@ -84,6 +84,14 @@ pub enum Phase {
     Over,
 }
 
+/// A lockspace that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Space {
+    value_length: ValueLength,
+    /// It is being left: nothing new is asked for there.
+    leaving: bool,
+}
+
 /// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -97,6 +105,8 @@ pub struct Session {
     calls: Calls,
     map: Map,
     streams: BTreeMap<ServerId, Stream>,
+    /// The lockspaces that are open.
+    spaces: BTreeMap<LockspaceId, Space>,
     book: Book,
     ops: BTreeMap<OpId, Op>,
     by_slot: BTreeSet<(SlotId, OpId)>,
@@ -130,6 +140,7 @@ impl Session {
             calls,
             map: Map::new(LogIndex(0)),
             streams: BTreeMap::new(),
+            spaces: BTreeMap::new(),
             book: Book::default(),
             ops: BTreeMap::new(),
             by_slot: BTreeSet::new(),
@@ -356,6 +367,12 @@ impl Session {
                     replays,
                 },
             ) => {
+                let value_length = options.locks.value_length;
+                let space = Space {
+                    value_length,
+                    leaving: false,
+                };
+                self.spaces.insert(lockspace, space);
                 let answer = Answer::Opened {
                     lockspace,
                     options,
@@ -363,7 +380,8 @@ impl Session {
                 };
                 out.push(Output::Answer { ticket, answer });
             }
-            (Job::Leave(ticket, locks), CallAnswer::Done) => {
+            (Job::Leave(ticket, lockspace, locks), CallAnswer::Done) => {
+                self.spaces.remove(&lockspace);
                 let answer = Answer::Purged { locks };
                 out.push(Output::Answer { ticket, answer });
             }
@@ -383,7 +401,13 @@ impl Session {
             Job::Join if why == CommandRefusal::Sessions => self.call_again(now, job),
             Job::Join => self.lose(Loss::Join(why), out),
             _ if gone => self.lose(Loss::Dead, out),
-            Job::Open(ticket) | Job::Leave(ticket, _) => {
+            Job::Open(ticket) => fail(ticket, Failure::Refused(why), out),
+            Job::Leave(ticket, lockspace, _) => {
+                if why == CommandRefusal::LockspaceNotOpen {
+                    self.spaces.remove(&lockspace);
+                } else if let Some(space) = self.spaces.get_mut(&lockspace) {
+                    space.leaving = false;
+                }
                 fail(ticket, Failure::Refused(why), out);
             }
             Job::KeepAlive | Job::Map | Job::Goodbye => self.call_again(now, job),

@@ -1,10 +1,9 @@
 //! Operations on single locks, from the caller's wish to the master's answer.
 
-use dlm_core::{
-    LockId, Mode, OpId, Owner, Refusal, RequestFlags, SlotId, Status, StatusFlags, Token,
-};
-
 use alloc::vec::Vec;
+
+use dlm_core::{LockId, Mode, OpId, Owner, Refusal, RequestFlags, SlotId};
+use dlm_core::{Status, StatusFlags, Token, ValueBlock};
 
 use super::event::{Answer, Completion, Failure, Output, Ticket};
 use super::link::{Done, OperationKind, ToServer};
@@ -23,6 +22,8 @@ pub(super) struct Op {
     pub(super) slot: SlotId,
     /// Whether a master may have applied it, or was told of it by a claim.
     pub(super) sent: bool,
+    /// How often it was sent, to whomever.
+    pub(super) times: u32,
     /// Its position, where it was told one.
     pub(super) serial: Option<u64>,
     /// Whether it was under way when the slot's table moved.
@@ -71,6 +72,7 @@ impl Session {
             kind,
             slot,
             sent: false,
+            times: 0,
             serial: None,
             moved: false,
             blocking: None,
@@ -82,7 +84,7 @@ impl Session {
     }
 
     /// Puts an operation into the lock book. What cannot be, or is in progress already, is refused here as
-    /// the master would: then what a lock's claim has to say is never in doubt.
+    /// the master would: then what a lock's claim has to say is never in doubt, and always makes sense.
     fn enter(&mut self, op: OpId, kind: &OperationKind) -> Result<SlotId, Refusal> {
         let is_full = self.book.len() >= LOCKS_MAX;
         let id = kind.lock();
@@ -97,6 +99,10 @@ impl Session {
             if known.is_some() {
                 return Err(Refusal::LockIdInUse);
             }
+            let space = self.spaces.get(lockspace);
+            if space.is_none_or(|space| space.leaving) {
+                return Err(Refusal::NoSuchLockspace);
+            }
             if is_full {
                 return Err(Refusal::LocksPerSession);
             }
@@ -106,6 +112,12 @@ impl Session {
             return Ok(slot);
         }
         let lock = known.ok_or(Refusal::NoSuchLock)?;
+        let length = self.spaces.get(&lock.lockspace);
+        let length = length.map_or(0, |space| space.value_length.bytes());
+        let value = value_of(kind);
+        if value.is_some_and(|value| value.as_bytes().len() > length) {
+            return Err(Refusal::ValueLength);
+        }
         let pending = &mut lock.pending;
         let place = match kind {
             OperationKind::Convert { .. } if pending.any() => return Err(Refusal::Busy),
@@ -157,6 +169,7 @@ impl Session {
                 continue;
             };
             entry.sent = true;
+            entry.times = entry.times.saturating_add(1);
             let kind = entry.kind.clone();
             if let Some(stream) = self.stream_of(slot) {
                 let message = |number| ToServer::Operation {
@@ -251,6 +264,15 @@ impl Session {
             entry.owner = owner;
             out.push(Output::Orphaned { lock, owner });
         }
+    }
+}
+
+const fn value_of(kind: &OperationKind) -> Option<&ValueBlock> {
+    match kind {
+        OperationKind::Convert { value, .. } | OperationKind::Unlock { value, .. } => {
+            value.as_ref()
+        }
+        _ => None,
     }
 }
 

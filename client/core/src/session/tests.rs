@@ -85,6 +85,22 @@ pub(super) fn granted(op: u64, lock: u64, mode: Mode, token: u64) -> Event {
     })
 }
 
+pub(super) fn open_space(ticket: u64) -> Input {
+    Input::OpenLockspace {
+        ticket: Ticket(ticket),
+        name: Name::new("space").expect("a name"),
+        options: None,
+    }
+}
+
+pub(super) fn opened() -> CallAnswer {
+    CallAnswer::Opened {
+        lockspace: SPACE,
+        options: dlm_core::cluster::ClusterOptions::default(),
+        replays: vec![],
+    }
+}
+
 /// All slots at one server's process.
 pub(super) fn map(index: u64, epoch: u32, origin: PlaceOrigin, server: u64) -> SlotMap {
     let place = |slot| SlotPlace {
@@ -178,6 +194,9 @@ impl Stage {
         let (call, _) = stage.call(|call| *call == Call::Map);
         stage.answer(call, CallAnswer::Map(map(10, 1, PlaceOrigin::Lost, 1)));
         stage.welcome(1, 0, map(10, 1, PlaceOrigin::Lost, 1));
+        stage.input(open_space(99));
+        let (call, _) = stage.call(|call| matches!(call, Call::OpenLockspace { .. }));
+        stage.answer(call, opened());
         stage
     }
 
