@@ -548,6 +548,10 @@ impl Cluster {
             return self.emit(server, slot, epoch, Event::NotMaster { op, slot, epoch });
         }
         let table = self.tables.get_mut(&slot).expect("a table");
+        if table.epoch > epoch {
+            // A stale master recovers a table of its own.
+            return self.emit(server, slot, epoch, Event::ClaimsTaken { slot, epoch });
+        }
         table.claims.extend(claims);
         if !done {
             return;
