@@ -1,7 +1,7 @@
 //! The lock book: of every lock what a claim needs.
 //!
-//! An entry takes up to 160 bytes beside its name, its value and its place in two search trees, about 300
-//! in all: a million locks are 300 megabytes.
+//! An entry takes 120 bytes beside its name, its value and its place in two search trees. With a glock's
+//! name of 24 bytes and no value that is 332 bytes for each of a million locks, as measured.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -227,4 +227,4 @@ impl Book {
 }
 
 // A million entries are what the head of this file says.
-const _: () = assert!(size_of::<Lock>() <= 160);
+const _: () = assert!(size_of::<Lock>() <= 120);
