@@ -171,10 +171,12 @@ impl Calls {
         match answer {
             CallAnswer::Failed | CallAnswer::NotLeader(None) => self.failed(now, timing, job),
             CallAnswer::NotLeader(Some(leader)) => self.redirected(now, timing, job, leader),
-            answer => {
+            answer if fits(job, &answer) => {
                 self.jobs.remove(&job);
                 return Some((job, sent, answer));
             }
+            // An answer to something else is none.
+            _ => self.failed(now, timing, job),
         }
         None
     }
@@ -212,4 +214,17 @@ impl Calls {
         });
         times.min()
     }
+}
+
+/// Whether an answer is one to such a call.
+const fn fits(job: Job, answer: &CallAnswer) -> bool {
+    matches!(
+        (job, answer),
+        (_, CallAnswer::Refused(_))
+            | (Job::Join, CallAnswer::Joined { .. })
+            | (Job::KeepAlive, CallAnswer::Alive { .. })
+            | (Job::Map, CallAnswer::Map(_))
+            | (Job::Open(_), CallAnswer::Opened { .. })
+            | (Job::Goodbye | Job::Leave(..), CallAnswer::Done)
+    )
 }

@@ -386,8 +386,8 @@ impl Session {
                 out.push(Output::Answer { ticket, answer });
             }
             (job, CallAnswer::Refused(why)) => self.call_refused(now, job, why, out),
-            // An answer to something else is none: the call is made again.
-            (job, _) => self.call_again(now, job),
+            // Nothing else ends a call.
+            _ => {}
         }
     }
 
@@ -426,7 +426,7 @@ impl Session {
                 versions: self.config.versions,
                 attests: self.config.attests,
             },
-            // Their callers are asked to say it again by no answer at all otherwise.
+            // These are answered whatever comes.
             Job::Open(_) | Job::Leave(..) => return,
         };
         self.calls.begin(now, job, request);

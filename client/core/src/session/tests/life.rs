@@ -180,6 +180,19 @@ fn what_cannot_be_is_refused_here() {
 }
 
 #[test]
+fn an_answer_to_something_else_is_none() {
+    let mut stage = Stage::ready();
+    stage.input(open_space(1));
+    let (call, _) = stage.call(|call| matches!(call, Call::OpenLockspace { .. }));
+    stage.answer(call, CallAnswer::Done);
+    assert_eq!(stage.answers(), vec![]);
+    stage.at(20).input(Input::Clock);
+    let (call, _) = stage.call(|call| matches!(call, Call::OpenLockspace { .. }));
+    stage.answer(call, opened());
+    assert!(matches!(stage.answers()[..], [(1, Answer::Opened { .. })]));
+}
+
+#[test]
 fn events_are_acknowledged_together() {
     let mut stage = Stage::ready();
     stage.operate(1, request(1, "a", Mode::Ex, RequestFlags::empty()));
