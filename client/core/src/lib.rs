@@ -1,6 +1,7 @@
-//! The glock as a pure machine: a cluster lock that a node caches and hands out to local holders.
+//! The client's two pure machines: the glock, a cluster lock that a node caches and hands out to local
+//! holders, and the session, by which a client is a member of a cluster of lock servers ([`session`]).
 //!
-//! Like every pure crate of the project it has no clock, no I/O and no threads. Start with [`glock`]
+//! Like every pure crate of the project it has no clock, no I/O and no threads. Of glocks read [`glock`]
 //! (the rules, and where they differ from gfs2's), then [`glock::event`] (the interface),
 //! [`glock::transition`] (a change of state) and [`glock::demote`] (who makes room, and when).
 //! [`invariants`] says what is always true.
@@ -13,6 +14,7 @@ extern crate std;
 pub mod glock;
 pub mod invariants;
 pub mod limits;
+pub mod session;
 
 pub use glock::dump::{GlockDump, GlockFlags, HolderDump};
 pub use glock::event::{Failure, HolderId, Input, Message, Output, Release};
