@@ -125,7 +125,9 @@ impl Shard {
         while !self.outputs.is_empty() {
             let mut full = Vec::new();
             for output in self.outputs.drain(..) {
-                let (session, event) = addressed(output);
+                let Some((session, event)) = addressed(output) else {
+                    continue;
+                };
                 // A session that has ended is not told how its operations did.
                 let Some(to) = self.sessions.get(&session) else {
                     continue;
@@ -209,9 +211,10 @@ impl Drop for Shard {
     }
 }
 
-/// Whom an output is for, and what it is called on the wire.
-fn addressed(output: Output) -> (SessionId, Event) {
-    match output {
+/// Whom an output is for, and what it is called on the wire. A position in a queue is of use only where a
+/// lock may have to be claimed from another server: here there is none.
+fn addressed(output: Output) -> Option<(SessionId, Event)> {
+    Some(match output {
         Output::Done {
             session,
             op,
@@ -221,6 +224,7 @@ fn addressed(output: Output) -> (SessionId, Event) {
             token,
             flags,
             value,
+            ..
         } => (
             session,
             Event::Done {
@@ -244,5 +248,6 @@ fn addressed(output: Output) -> (SessionId, Event) {
             owner,
         } => (session, Event::Orphaned { lock, owner }),
         Output::Purged { session, op, locks } => (session, Event::Purged { op, locks }),
-    }
+        Output::Queued { .. } => return None,
+    })
 }

@@ -121,7 +121,7 @@ impl LockTable {
         ResourceDetail {
             lockspace: resource.lockspace,
             name: resource.name.to_name(),
-            value: resource.value.as_deref().cloned(),
+            value: resource.value.as_deref().map(|stored| stored.value.clone()),
             value_valid: !resource.value_invalid,
             locks: locks.collect(),
         }

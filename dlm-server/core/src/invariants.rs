@@ -3,7 +3,7 @@
 //! | name | statement | who relies on it |
 //! |---|---|---|
 //! | compatible-grants | the modes that two locks of a resource hold are compatible | everybody: it is what a lock is |
-//! | no-lost-waiter | the lock that would be granted next cannot be granted, unless it came to stand there with `HEADQUE`, or was demoted and has an alternative | clients, which ask once and wait |
+//! | no-lost-waiter | the lock that would be granted next cannot be granted, unless it came to stand there with `HEADQUE`, or has an alternative and was demoted or waits for itself, or the resource is closed | clients, which ask once and wait |
 //! | blockers-called | a granted lock in the way of a queued one was told so since its grant, unless it was granted with `NOORDER` or a conversion that may deadlock waits | glocks, which give nothing up unasked |
 //! | no-conversion-deadlock | no converting lock is kept from its mode by one behind it in that queue, unless one came out of turn or chose to wait | clients, which would wait for ever |
 //! | value-in-shape | a value has its lockspace's length; a value is kept for a lock only while it converts | whoever copies it into a buffer |

@@ -12,8 +12,9 @@
 //!    callbacks, the value block. The behaviour is that of Linux' fs/dlm, to the letter where it can be
 //!    seen: recordings of it are replayed against this table.
 //! 3. [`table`]: all resources and sessions; [`message`]: what it is told, and in which order it answers.
-//! 4. [`limits`] and [`invariants`]: what is refused, and what is always true.
-//! 5. [`deadlock`]: the wait-for graph over locks and over the tasks that nodes report behind them, and
+//! 4. [`recovery`]: a slot's table at its master: rebuilt when its master is lost, moved as it is.
+//! 5. [`limits`] and [`invariants`]: what is refused, and what is always true.
+//! 6. [`deadlock`]: the wait-for graph over locks and over the tasks that nodes report behind them, and
 //!    whose wait has to end to break a deadlock.
 //!
 //! ```
@@ -55,6 +56,7 @@ pub mod invariants;
 pub mod limits;
 pub mod message;
 pub mod mode;
+pub mod recovery;
 mod resource;
 mod slab;
 pub mod slot;

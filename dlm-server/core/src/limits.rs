@@ -34,6 +34,23 @@ const _: () = assert!(LOCKS_PER_SESSION_MAX_DEFAULT <= RESOURCES_MAX_DEFAULT);
 const _: () = assert!(RESOURCES_MAX_DEFAULT < u32::MAX as usize);
 const _: () = assert!(QUEUE_LENGTH_MAX_DEFAULT < u32::MAX as usize);
 
+/// A token is an epoch of so few bits above these, which count the grants of that epoch: enough for a
+/// million a second over twelve days.
+pub const TOKEN_COUNT_BITS: u32 = 40;
+
+/// With fewer tokens than this left the slot wants a new epoch. At a million grants a second that is a
+/// day ahead.
+pub const TOKENS_LEFT_MIN: u64 = 1 << 36;
+
+/// With fewer tokens than this left nothing is served any more. One step grants at most a queue of each
+/// lock of a session.
+pub const TOKENS_RESERVED: u64 = 1 << 35;
+
+const _: () = assert!(
+    (QUEUE_LENGTH_MAX_DEFAULT as u64) * (LOCKS_PER_SESSION_MAX_DEFAULT as u64) < TOKENS_RESERVED
+);
+const _: () = assert!(TOKENS_RESERVED < TOKENS_LEFT_MIN && TOKENS_LEFT_MIN < 1 << TOKEN_COUNT_BITS);
+
 impl Limits {
     /// The limits that a server starts with.
     pub const DEFAULT: Self = Self {

@@ -165,7 +165,7 @@ pub enum Input {
 /// Every operation is answered by exactly one [`Output::Done`] or [`Output::Purged`]. Within a step the
 /// outputs come in this order, and are to be sent to each session in this order:
 ///
-/// 1. the answer to the step's own operation, where there is one yet. A cancel or unlock that ends
+/// 1. the answer to the step's own operation, or [`Output::Queued`]. A cancel or unlock that ends
 ///    another operation answers that one before. A conversion with `CONVDEADLK` that gave up its mode
 ///    comes after the conversions that are granted because of it;
 /// 2. what is granted in consequence: conversions, then new locks, each in the order of its queue;
@@ -192,6 +192,22 @@ pub enum Output {
         flags: StatusFlags,
         /// The resource's value, where the operation read it.
         value: Option<ValueBlock>,
+        /// Where the operation was accepted, or refused on a lock that is held: the number of the
+        /// resource's value as the operation left it. It grows whenever a value is stored or marked as
+        /// not valid; zero means that none was stored yet. Where the slot's master is lost it says whose
+        /// copy of the value is the last one.
+        value_sequence: u64,
+    },
+    /// A request or conversion waits; its answer comes later.
+    Queued {
+        /// To whom.
+        session: SessionId,
+        /// Which operation.
+        op: OpId,
+        /// Of which lock.
+        lock: LockId,
+        /// Its position: what waits on the same resource with a smaller one was there before.
+        serial: u64,
     },
     /// A lock is in somebody's way.
     Blocking {
@@ -221,4 +237,13 @@ pub enum Output {
         /// How many locks went.
         locks: u32,
     },
+}
+
+impl Output {
+    /// Says which number the value has that an answer leaves.
+    pub(crate) fn set_value_sequence(&mut self, sequence: u64) {
+        if let Self::Done { value_sequence, .. } = self {
+            *value_sequence = sequence;
+        }
+    }
 }

@@ -8,6 +8,7 @@
 mod index;
 mod owners;
 mod remnants;
+pub(crate) mod restore;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -24,7 +25,7 @@ use crate::resource::wait::{self, Request};
 use crate::resource::{Counters, LockKey, Locks, Resource, ResourceKey, Step};
 use crate::slab::Slab;
 use crate::status::{Refusal, Status};
-use crate::value::ValueBlock;
+use crate::value::{ValueBlock, ValueLength};
 pub(crate) use index::Index;
 pub(crate) use owners::Session;
 use remnants::Remnants;
@@ -40,6 +41,8 @@ pub struct LockTable {
     pub(crate) locks: Locks,
     pub(crate) unstored: BTreeMap<LockKey, ValueBlock>,
     pub(crate) counters: Counters,
+    /// Where nothing is granted for now: somebody whose locks there are not known may have some.
+    pub(crate) closed: BTreeSet<LockspaceId>,
     remnants: Remnants,
 }
 
@@ -65,6 +68,7 @@ impl LockTable {
             locks: Locks::new(),
             unstored: BTreeMap::new(),
             counters: Counters::default(),
+            closed: BTreeSet::new(),
             remnants: Remnants::default(),
         }
     }
@@ -75,7 +79,7 @@ impl LockTable {
             Input::SessionStarted { session } => {
                 self.sessions.entry(session).or_default();
             }
-            Input::SessionEnded { session } => self.end_session(now, session, out),
+            Input::SessionEnded { session } => self.end_session(now, session, true, out),
             Input::OwnerEnded { session, op, owner } => {
                 self.end_owner(now, session, (op, owner), out);
             }
@@ -150,6 +154,7 @@ impl LockTable {
                     mode,
                     flags,
                     value,
+                    status: StatusFlags::empty(),
                 };
                 let done = self.convert(now, session, lock, conversion, out);
                 (session, op, lock, done)
@@ -281,7 +286,9 @@ impl LockTable {
         let lock = &self.locks[key];
         lock.check_cancel(flags)?;
         if lock.queue == Queue::Granted {
-            out.push(lock.done(address.op, Status::NothingToCancel));
+            let mut done = lock.done(address.op, Status::NothingToCancel);
+            done.set_value_sequence(self.resources[lock.resource].value_sequence());
+            out.push(done);
             return Ok(());
         }
         let gone = self.on_resource(now, lock.resource, out, |resource, step| {
@@ -319,19 +326,21 @@ impl LockTable {
     /// Answers what was not accepted, with what the lock holds meanwhile, if there is one.
     fn refused(&self, address: Address, refusal: Refusal) -> Output {
         let Address { session, op, lock } = address;
-        let held: Option<(Mode, Token)> = self.find(session, lock).ok().and_then(|key| {
+        let held: Option<(Mode, Token, u64)> = self.find(session, lock).ok().and_then(|key| {
             let lock = &self.locks[key];
-            Some((lock.granted?, lock.token))
+            let value = self.resources[lock.resource].value_sequence();
+            Some((lock.granted?, lock.token, value))
         });
         Output::Done {
             session,
             op,
             lock,
             status: Status::Refused(refusal),
-            mode: held.map(|(mode, _)| mode),
-            token: held.map(|(_, token)| token).unwrap_or_default(),
+            mode: held.map(|(mode, ..)| mode),
+            token: held.map(|(_, token, _)| token).unwrap_or_default(),
             flags: StatusFlags::empty(),
             value: None,
+            value_sequence: held.map_or(0, |(.., value)| value),
         }
     }
 
@@ -383,6 +392,10 @@ impl LockTable {
         }
         let mut resource = Resource::new(lockspace, name);
         resource.value_invalid = self.remnants.take(now, lockspace, name);
+        if self.closed.contains(&lockspace) {
+            resource.closed = true;
+            resource.lose_value(self.value_length(lockspace));
+        }
         let place = self.resources.insert(resource);
         self.index.insert_resource(&self.resources, place);
         Ok(place)
@@ -395,13 +408,17 @@ impl LockTable {
         value: Option<ValueBlock>,
     ) -> Result<Option<ValueBlock>, Refusal> {
         let Some(value) = value else { return Ok(None) };
-        let lockspace = self.resources[place].lockspace;
-        let options = self.lockspaces.get(&lockspace).copied().unwrap_or_default();
-        let fitted = value.fitted(options.value_length);
+        let fitted = value.fitted(self.value_length(self.resources[place].lockspace));
         fitted.ok_or(Refusal::ValueLength).map(Some)
     }
 
-    fn free_if_empty(&mut self, now: Tick, place: ResourceKey) {
+    /// How long the lockspace's values are.
+    pub(crate) fn value_length(&self, lockspace: LockspaceId) -> ValueLength {
+        let options = self.lockspaces.get(&lockspace).copied().unwrap_or_default();
+        options.value_length
+    }
+
+    pub(crate) fn free_if_empty(&mut self, now: Tick, place: ResourceKey) {
         if self.resources[place].is_empty() {
             self.index.remove_resource(&self.resources, place);
             let resource = self.resources.remove(place);

@@ -68,6 +68,11 @@ impl ValueBlock {
         &self.0
     }
 
+    /// Nothing but zeros.
+    pub(crate) fn zeros(length: ValueLength) -> Self {
+        Self([0; VALUE_BYTES_MAX][..length.bytes()].into())
+    }
+
     /// The value filled with zeros to `length`; `None` where it is longer.
     pub(crate) fn fitted(self, length: ValueLength) -> Option<Self> {
         let mut bytes = [0; VALUE_BYTES_MAX];

@@ -163,6 +163,7 @@ impl Shard {
             token: held.map(|(_, token)| token).unwrap_or_default(),
             flags: StatusFlags::empty(),
             value: None,
+            value_sequence: 0,
         });
     }
 }

@@ -298,7 +298,7 @@ impl<L: Locks> Desk<L> {
                         });
                     }
                 }
-                Output::Orphaned { .. } | Output::Purged { .. } => {}
+                Output::Orphaned { .. } | Output::Purged { .. } | Output::Queued { .. } => {}
             }
         }
         for lock in gone {

@@ -197,7 +197,8 @@ impl World {
         };
         let mut out = Vec::new();
         self.table.step(self.now, input, &mut out);
-        for output in out {
+        let queued = |output: &TableOutput| matches!(output, TableOutput::Queued { .. });
+        for output in out.into_iter().filter(|output| !queued(output)) {
             let (TableOutput::Done { session, .. } | TableOutput::Blocking { session, .. }) =
                 output
             else {

@@ -51,6 +51,9 @@ fn compatible_grants(table: &LockTable, place: ResourceKey) -> Checked {
 }
 
 fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
+    if resource.closed {
+        return Ok(());
+    }
     let first = resource.converting().list.head();
     let Some(key) = first.or_else(|| resource.waiting().list.head()) else {
         return Ok(());
@@ -60,8 +63,10 @@ fn no_lost_waiter(table: &LockTable, resource: &Resource) -> Checked {
     // a lock in its alternative mode, if it was demoted to get there.
     let came_first = lock.flags.contains(RequestFlags::HEADQUE);
     let demoted = lock.status.contains(StatusFlags::DEMOTED);
+    // A conversion that waits for itself is offered no alternative; it does that beside one which chose to.
+    let may_deadlock = resource.converting().out_of_turn > 0;
     let offer = resource.offer_queued(lock, true);
-    if came_first || offer.is_none_or(|offer| demoted && offer.alternative) {
+    if came_first || offer.is_none_or(|offer| (demoted || may_deadlock) && offer.alternative) {
         return Ok(());
     }
     let Lock { session, id, .. } = lock;
@@ -136,8 +141,8 @@ fn value_in_shape(table: &LockTable, resource: &Resource) -> Checked {
     let options = table.lockspaces.get(&resource.lockspace);
     let length = options.copied().unwrap_or_default().value_length.bytes();
     match &resource.value {
-        Some(value) if value.as_bytes().len() != length => {
-            let detail = format!("{value:?} has not {length} bytes");
+        Some(stored) if stored.value.as_bytes().len() != length => {
+            let detail = format!("{:?} has not {length} bytes", stored.value);
             broken("value-in-shape", resource, detail)
         }
         _ => Ok(()),

@@ -7,6 +7,7 @@ use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick
 use crate::limits::Limits;
 use crate::message::Input;
 use crate::mode::Mode;
+use crate::resource::value::Stored;
 use crate::resource::{Lock, Resource};
 use crate::table::LockTable;
 use crate::value::ValueBlock;
@@ -194,7 +195,10 @@ fn a_lock_that_is_not_found_is_seen() {
 fn a_value_that_does_not_fit_is_seen() {
     let value = ValueBlock::new(b"short").expect("a value");
     let mut table1 = table(&[Mode::Pr]);
-    resource(&mut table1).value = Some(Box::new(value.clone()));
+    resource(&mut table1).value = Some(Box::new(Stored {
+        sequence: 1,
+        value: value.clone(),
+    }));
     assert_broken(&table1, "value-in-shape");
 
     let mut table2 = table(&[Mode::Pr]);

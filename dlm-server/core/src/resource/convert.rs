@@ -25,6 +25,8 @@ pub(crate) struct Conversion {
     pub(crate) mode: Mode,
     pub(crate) flags: RequestFlags,
     pub(crate) value: Option<ValueBlock>,
+    /// What its answer has to say beside the status, whatever else comes of it.
+    pub(crate) status: StatusFlags,
 }
 
 /// Whether these flags go with a conversion, whatever its modes (fs/dlm's `set_lock_args`).
@@ -57,6 +59,7 @@ impl Resource {
             mode,
             flags,
             value,
+            status,
         } = conversion;
         let own = step.locks[key].granted;
         let mut verdict = self.judge(mode, own, flags, step.queue_length_max);
@@ -66,6 +69,7 @@ impl Resource {
         let lock = &mut step.locks[key];
         lock.owner = owner;
         lock.accept(flags);
+        lock.status = status;
         if verdict == Verdict::Demote {
             self.demote(step, key);
             self.grant_converting(step);
@@ -82,11 +86,15 @@ impl Resource {
             }
             Verdict::TryFailed => {
                 step.answer(key, op, Status::TryFailed);
+                step.say_value(None, self.value_sequence());
                 if flags.contains(RequestFlags::NOQUEUEBAST) {
                     self.call_all(step, mode, Some(key));
                 }
             }
-            Verdict::Deadlock => step.answer(key, op, Status::Deadlock),
+            Verdict::Deadlock => {
+                step.answer(key, op, Status::Deadlock);
+                step.say_value(None, self.value_sequence());
+            }
             Verdict::Queue | Verdict::Demote | Verdict::Full => {
                 step.keep_value(key, value);
                 self.leave(step, key);
@@ -95,6 +103,7 @@ impl Resource {
                 lock.requested = Some(mode);
                 lock.queue = Queue::Converting;
                 self.enter(step, key);
+                step.say_queued(key);
                 self.call_holders(step, mode, key);
             }
         }
@@ -103,7 +112,7 @@ impl Resource {
 
     /// Whether a conversion that waits is kept from its mode by `own`, which the lock that is about to
     /// queue behind it goes on holding.
-    pub(super) fn would_deadlock(&self, own: Mode) -> bool {
+    pub(crate) fn would_deadlock(&self, own: Mode) -> bool {
         !self.converting().wanted.admit(own)
     }
 

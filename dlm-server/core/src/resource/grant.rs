@@ -11,14 +11,13 @@
 //!
 //! *Compatible* means with every mode that another lock of the resource holds; a converting lock goes on
 //! holding its old mode. What cannot be granted as asked, but in the mode that `ALTPR` or `ALTCW` names,
-//! is granted in that one. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
+//! is granted in that one. On a resource that is closed nothing is granted but `EXPEDITE`. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
 //! a conversion that would wait for itself is in `convert.rs`.
 
 use super::queue::ModeCounts;
 use super::{LockKey, Marks, Resource, Step};
 use crate::deadlock::Queue;
 use crate::flags::{RequestFlags, StatusFlags};
-use crate::message::Output;
 use crate::mode::Mode;
 use crate::status::Status;
 use crate::value::ValueBlock;
@@ -123,7 +122,7 @@ impl Resource {
                 alternative: false,
             });
         }
-        self.may_pass(own, flags)
+        (!self.closed && self.may_pass(own, flags))
             .then(|| self.offer(wanted, own))
             .flatten()
     }
@@ -142,6 +141,7 @@ impl Resource {
         let may_queue = !flags.contains(RequestFlags::NOQUEUE);
         let deadlock = may_queue && own.is_some_and(|own| self.would_deadlock(own));
         if !deadlock
+            && !self.closed
             && self.may_pass(own, flags)
             && let Some(offer) = self.alternative_offer(wanted, own, flags)
         {
@@ -186,8 +186,6 @@ impl Resource {
         let op = lock.op;
         self.enter(step, key);
         step.answer(key, op, Status::Granted);
-        if let Some(Output::Done { value, .. }) = step.out.last_mut() {
-            *value = read;
-        }
+        step.say_value(read, self.value_sequence());
     }
 }

@@ -45,6 +45,7 @@ use crate::status::Status;
 use crate::value::ValueBlock;
 use name::Name;
 use queue::{List, ModeCounts, ModeSet, Queued, Queues};
+use value::Stored;
 
 key!(
     /// The place of a lock in the table.
@@ -134,6 +135,7 @@ impl Lock {
             token: self.token,
             flags: self.status,
             value: None,
+            value_sequence: 0,
         }
     }
 }
@@ -171,6 +173,31 @@ impl Step<'_> {
         }
         self.out.push(self.locks[key].done(op, status));
     }
+
+    /// Completes the answer given last with what the operation read, and the number of the value that
+    /// it leaves.
+    fn say_value(&mut self, read: Option<ValueBlock>, sequence: u64) {
+        if let Some(Output::Done {
+            value,
+            value_sequence,
+            ..
+        }) = self.out.last_mut()
+        {
+            *value = read;
+            *value_sequence = sequence;
+        }
+    }
+
+    /// Says that the operation of the lock waits.
+    pub(crate) fn say_queued(&mut self, key: LockKey) {
+        let lock = &self.locks[key];
+        self.out.push(Output::Queued {
+            session: lock.session,
+            op: lock.op,
+            lock: lock.id,
+            serial: lock.serial,
+        });
+    }
 }
 
 /// One resource.
@@ -189,8 +216,10 @@ pub(crate) struct Resource {
     pub(crate) token_modes: ModeSet,
     /// Whether the value is not valid.
     pub(crate) value_invalid: bool,
+    /// Whether nothing is granted for now.
+    pub(crate) closed: bool,
     /// The value, from the first time it is stored.
-    pub(crate) value: Option<Box<ValueBlock>>,
+    pub(crate) value: Option<Box<Stored>>,
 }
 
 // As with [`Lock`].
@@ -208,6 +237,7 @@ impl Resource {
             token: Token::default(),
             token_modes: ModeSet::default(),
             value_invalid: false,
+            closed: false,
             value: None,
         }
     }
@@ -262,7 +292,7 @@ impl Resource {
     /// Puts a lock that stands nowhere into the queue that it names, by the modes that it names: at
     /// the front of the granted ones, at the end of the others, or at their front with `HEADQUE`.
     /// Everything that enters a queue is counted and stamped here.
-    fn enter(&mut self, step: &mut Step<'_>, key: LockKey) {
+    pub(crate) fn enter(&mut self, step: &mut Step<'_>, key: LockKey) {
         step.counters.serial += 1;
         let lock = &mut step.locks[key];
         lock.since = step.now;
@@ -286,6 +316,15 @@ impl Resource {
                 queued.list.push_back(step.locks, key);
             }
             step.counters.waiting += 1;
+        }
+    }
+
+    /// Counts a lock that was put behind others and stands out of turn there nevertheless.
+    pub(crate) fn restore_turn(&mut self, queue: Queue, marks: Marks) {
+        if let (true, Some((queued, _))) =
+            (marks.contains(Marks::OUT_OF_TURN), self.queued_mut(queue))
+        {
+            queued.out_of_turn += 1;
         }
     }
 

@@ -16,14 +16,15 @@ use super::queue::{ModeCounts, Queued};
 use super::{Lock, LockKey, Resource, Step};
 use crate::flags::{RequestFlags, StatusFlags};
 use crate::mode::Mode;
+use crate::status::Status;
 
 /// Conversions for which the plain order does not hold.
-pub(super) const OUT_OF_TURN_CONVERTING: RequestFlags = RequestFlags::HEADQUE
+pub(crate) const OUT_OF_TURN_CONVERTING: RequestFlags = RequestFlags::HEADQUE
     .union(RequestFlags::NODLCKWT)
     .union(RequestFlags::NOORDER);
 
 /// New requests for which it does not.
-pub(super) const OUT_OF_TURN_WAITING: RequestFlags = RequestFlags::NOORDER;
+pub(crate) const OUT_OF_TURN_WAITING: RequestFlags = RequestFlags::NOORDER;
 
 /// What those want that were looked at and not granted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,13 +64,63 @@ impl Resource {
         if self.queues.is_none() {
             return;
         }
+        if self.closed {
+            let mut blocked = Blocked::default();
+            blocked.add_all(self.converting());
+            blocked.add_all(self.waiting());
+            return self.call_holders_for_queue(step, blocked);
+        }
         let mut blocked = self.grant_converting(step);
         self.grant_waiting(step, &mut blocked);
         self.call_holders_for_queue(step, blocked);
     }
 
+    /// To be called when all locks of a resource were put on it after a recovery: their order is not known
+    /// for sure, since what was granted last was perhaps not heard of. So conversions are granted
+    /// regardless of order (fs/dlm's `RSB_RECOVER_GRANT`); one that then waits for itself is answered so.
+    pub(crate) fn settle_restored(&mut self, step: &mut Step<'_>) {
+        while !self.closed
+            && let Some((key, offer)) = self.grantable_converting(step)
+        {
+            self.grant_queued(step, key, offer);
+        }
+        while let Some(key) = self.deadlocked_converting(step) {
+            self.end_wait(step, key, Status::Deadlock);
+        }
+        self.settle(step);
+    }
+
+    /// The first conversion that can be granted as it was asked for.
+    fn grantable_converting(&self, step: &Step<'_>) -> Option<(LockKey, Offer)> {
+        let mut keys = self.converting().list.iter(step.locks);
+        keys.find_map(|key| {
+            let lock = &step.locks[key];
+            Some((key, self.offer(lock.requested?, lock.granted)?))
+        })
+    }
+
+    /// The first conversion that keeps one before it from its mode, where none is out of turn.
+    fn deadlocked_converting(&self, step: &Step<'_>) -> Option<LockKey> {
+        if self.converting().out_of_turn > 0 {
+            return None;
+        }
+        let mut before = ModeCounts::default();
+        let mut keys = self.converting().list.iter(step.locks);
+        keys.find(|&key| {
+            let (Some(held), Some(wanted)) = modes(&step.locks[key]) else {
+                return false;
+            };
+            let waits_for_itself = !before.admit(held);
+            before.add(wanted);
+            waits_for_itself
+        })
+    }
+
     /// Grants conversions.
     pub(super) fn grant_converting(&mut self, step: &mut Step<'_>) -> Blocked {
+        if self.closed {
+            return Blocked::default();
+        }
         if self.converting().out_of_turn > 0 {
             return self.grant_converting_out_of_turn(step);
         }

@@ -175,6 +175,16 @@ impl ModeSet {
         self.0 |= 1 << mode as u8;
     }
 
+    /// The set as bits, the weakest mode in the lowest.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of these bits.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether a lock of `mode` may be granted beside locks of all these modes.
     pub(crate) fn admit(self, mode: Mode) -> bool {
         Mode::ALL

@@ -55,6 +55,7 @@ impl Resource {
         lock.status = StatusFlags::empty();
         let gone = self.stop_waiting(step, key, Status::Cancelled);
         step.answer(key, op, Status::CancelDone);
+        step.say_value(None, self.value_sequence());
         self.finish_wait(step, key, gone);
         gone
     }
@@ -74,6 +75,7 @@ impl Resource {
         let lock = &step.locks[key];
         let (op, gone) = (lock.op, lock.granted.is_none());
         step.answer(key, op, status);
+        step.say_value(None, self.value_sequence());
         gone
     }
 
@@ -99,13 +101,15 @@ impl Resource {
         lock.status = StatusFlags::empty();
         self.remove(step, key, value);
         step.answer(key, op, Status::Unlocked);
+        step.say_value(None, self.value_sequence());
         self.settle(step);
     }
 
-    /// Takes a lock away with its owner or its session: it may have been writing the value.
-    pub(crate) fn purge(&mut self, step: &mut Step<'_>, key: LockKey) {
+    /// Takes a lock away with its owner or its session: where that is `dirty`, it may have been writing
+    /// the value.
+    pub(crate) fn purge(&mut self, step: &mut Step<'_>, key: LockKey, dirty: bool) {
         let lock = &mut step.locks[key];
-        lock.flags |= RequestFlags::IVVALBLK;
+        lock.flags.set(RequestFlags::IVVALBLK, dirty);
         lock.status = StatusFlags::empty();
         self.remove(step, key, None);
     }

@@ -7,8 +7,15 @@
 use super::{Lock, LockKey, Marks, Resource, Step};
 use crate::flags::{RequestFlags, StatusFlags};
 use crate::mode::Mode;
-use crate::value::{Transfer, ValueBlock};
+use crate::value::{Transfer, ValueBlock, ValueLength};
 use alloc::boxed::Box;
+
+/// A value and its number, which grows whenever a value is stored or marked as not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) sequence: u64,
+    pub(crate) value: ValueBlock,
+}
 
 impl Lock {
     /// Whether its operation may read or store a value.
@@ -37,10 +44,12 @@ impl Resource {
         let mut read = None;
         match Transfer::of(lock.granted, to) {
             Transfer::Nothing => {}
-            Transfer::Read if lock.carries_value() => read = Some(self.value.as_deref()?.clone()),
+            Transfer::Read if lock.carries_value() => {
+                read = Some(self.value.as_deref()?.value.clone());
+            }
             Transfer::Read => return None,
             Transfer::Write if lock.flags.contains(RequestFlags::IVVALBLK) => {
-                self.value_invalid = true;
+                self.invalidate();
                 return None;
             }
             Transfer::Write if lock.carries_value() => self.store(given?),
@@ -58,15 +67,37 @@ impl Resource {
             return;
         }
         if lock.flags.contains(RequestFlags::IVVALBLK) {
-            self.value_invalid = true;
+            self.invalidate();
         } else if let (true, Some(value)) = (lock.carries_value(), given) {
             self.store(value);
         }
     }
 
     fn store(&mut self, value: ValueBlock) {
-        self.value = Some(Box::new(value));
+        let sequence = self.value_sequence() + 1;
+        self.value = Some(Box::new(Stored { sequence, value }));
         self.value_invalid = false;
+    }
+
+    /// The value is not valid from now on.
+    fn invalidate(&mut self) {
+        self.value_invalid = true;
+        if let Some(stored) = &mut self.value {
+            stored.sequence += 1;
+        }
+    }
+
+    /// There may have been a value, and nobody knows it: whoever reads is told that it is not valid,
+    /// and finds zeros.
+    pub(crate) fn lose_value(&mut self, length: ValueLength) {
+        let value = ValueBlock::zeros(length);
+        self.value = Some(Box::new(Stored { sequence: 1, value }));
+        self.value_invalid = true;
+    }
+
+    /// The number of the value, zero where none was stored.
+    pub(crate) fn value_sequence(&self) -> u64 {
+        self.value.as_deref().map_or(0, |stored| stored.sequence)
     }
 }
 

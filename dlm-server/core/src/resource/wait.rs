@@ -40,11 +40,12 @@ impl Request {
             token: Token::default(),
             flags: StatusFlags::empty(),
             value: None,
+            value_sequence: 0,
         }
     }
 
     /// The lock that comes of it; it stands in no queue yet.
-    fn lock(&self, place: ResourceKey) -> Lock {
+    pub(crate) fn lock(&self, place: ResourceKey) -> Lock {
         let mut lock = Lock {
             session: self.session,
             id: self.lock,
@@ -95,6 +96,7 @@ impl Resource {
             Verdict::Queue => {
                 let key = step.locks.insert(request.lock(place));
                 self.enter(step, key);
+                step.say_queued(key);
                 self.call_holders(step, mode, key);
                 Some(key)
             }
@@ -134,5 +136,6 @@ impl Resource {
             queued.out_of_turn += u32::from(out_of_turn);
         }
         step.answer(key, request.op, Status::Adopted);
+        step.say_value(None, self.value_sequence());
     }
 }

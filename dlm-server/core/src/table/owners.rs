@@ -45,7 +45,7 @@ impl LockTable {
         self.free_if_empty(now, lock.resource);
     }
 
-    fn link(&mut self, key: LockKey) {
+    pub(super) fn link(&mut self, key: LockKey) {
         let lock = &mut self.locks[key];
         let Some(session) = self.sessions.get_mut(&lock.session) else {
             return;
@@ -58,7 +58,7 @@ impl LockTable {
         }
     }
 
-    fn unlink(&mut self, key: LockKey) {
+    pub(super) fn unlink(&mut self, key: LockKey) {
         let lock = &mut self.locks[key];
         let Some(session) = self.sessions.get_mut(&lock.session) else {
             return;
@@ -77,7 +77,14 @@ impl LockTable {
 
     /// All locks of the session go before anybody else is served: a dead session's own requests are not
     /// granted on the way. Resources settle in the order of the session's first lock on each.
-    pub(super) fn end_session(&mut self, now: Tick, session: SessionId, out: &mut Vec<Output>) {
+    /// Where `dirty`, what it held in PW or EX may have been half written.
+    pub(crate) fn end_session(
+        &mut self,
+        now: Tick,
+        session: SessionId,
+        dirty: bool,
+        out: &mut Vec<Output>,
+    ) {
         let Some(ended) = self.sessions.get(&session) else {
             return;
         };
@@ -88,7 +95,7 @@ impl LockTable {
         for key in keys {
             let place = self.locks[key].resource;
             self.lend(now, place, (&mut unsent, None), |resource, step| {
-                resource.purge(step, key);
+                resource.purge(step, key, dirty);
             });
             unsent.clear();
             self.index.remove_lock(&self.locks, key);
@@ -196,7 +203,7 @@ impl LockTable {
             if stays {
                 return resource.orphan(step, key);
             }
-            resource.purge(step, key);
+            resource.purge(step, key, true);
             resource.settle(step);
             true
         });

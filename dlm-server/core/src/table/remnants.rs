@@ -40,6 +40,12 @@ impl Remnants {
         self.gone.remove(&(lockspace, name.clone())).is_some()
     }
 
+    /// All marks, the oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &(Tick, Name)> {
+        let is_there = |(since, name): &&(Tick, Name)| self.gone.get(name) == Some(since);
+        self.order.iter().filter(is_there)
+    }
+
     fn expire(&mut self, now: Tick) {
         while let Some((since, name)) = self.order.front() {
             if self.order.len() <= REMNANTS_MAX && now.since(*since) <= KEPT_US {

@@ -71,6 +71,7 @@ impl Step<'_> {
             token: Token(0),
             flags: lock.status,
             value,
+            value_sequence: 0,
         });
     }
 

@@ -156,6 +156,7 @@ impl Model {
                 token: Token(0),
                 flags: StatusFlags::empty(),
                 value: None,
+                value_sequence: 0,
             });
         }
     }
