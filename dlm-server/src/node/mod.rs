@@ -38,6 +38,8 @@ mod moves;
 mod nonces;
 mod requests;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod wishes;
 mod words;
 

@@ -1,0 +1,91 @@
+//! Who is cut off serves nothing, and renews nothing.
+
+use dlm_core::cluster::{ClusterOptions, Timing};
+use dlm_core::recovery::PhaseName;
+use dlm_core::{Mode, SlotId, Status};
+
+use super::super::Notice;
+use super::client::{SPACE, name};
+use super::seeds;
+use super::world::World;
+
+/// A name whose slot this server masters.
+fn name_at(world: &World, server: usize) -> String {
+    let names = (0..).map(|number| format!("n{number}"));
+    let mut its = names.filter(|text| world.master_of(SlotId::of(SPACE, &name(text))) == server);
+    its.next().expect("it has slots")
+}
+
+#[test]
+fn a_server_that_is_cut_off_serves_nothing_after_its_lease() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 1, ClusterOptions::default());
+        let cut = world.follower();
+        let text = name_at(&world, cut);
+        let held = world.clients[0].lock(1, &text, Mode::Pr);
+        world.until_status(0, held, Status::Granted);
+        let before = world.now;
+        world.cut(cut);
+        world.until("its lease runs out", |world| {
+            !world.node(cut).holds_lease(world.now)
+        });
+        let timing = Timing::DEFAULT;
+        assert!(world.now.since(before) <= timing.server_lease_us);
+        let leader = world.leader().expect("a leader");
+        let running = world.node(leader).state().running().count();
+        assert_eq!(running, 3, "nobody else serves its slots yet");
+        // The client still reaches it: a try fails, what may wait waits.
+        let tried = world.clients[0].try_lock(2, &text, Mode::Pr);
+        let waits = world.clients[0].lock(3, &text, Mode::Pr);
+        world.run(25_000);
+        assert_eq!(world.clients[0].status(tried), Some(Status::TryFailed));
+        assert_eq!(world.clients[0].status(waits), None);
+        // Its slots go to others, where the client says what it has.
+        world.until_status(0, waits, Status::Granted);
+        assert_ne!(world.master_of(SlotId::of(SPACE, &name(&text))), cut);
+        assert!(
+            world.masters(cut, PhaseName::Serving) > 0,
+            "it knows nothing"
+        );
+        assert!(!world.node(cut).holds_lease(world.now));
+        world.heal();
+        world.settle();
+        let lost = |(server, notice): &(usize, Notice)| {
+            *server == cut && matches!(notice, Notice::Lost { .. })
+        };
+        assert!(world.notices.iter().any(lost), "it begins again");
+        let gone = world.clients[0].unlock(1);
+        world.until_status(0, gone, Status::Unlocked);
+    });
+}
+
+#[test]
+fn a_deposed_leader_renews_nothing() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 1, ClusterOptions::default());
+        let deposed = world.leader().expect("a leader");
+        let incarnation = world.node(deposed).incarnation().expect("it runs");
+        world.cut(deposed);
+        // It believes that it leads for as long as an election takes, and asks itself for its lease.
+        world.run(20_000);
+        world.until("its lease runs out", |world| {
+            !world.node(deposed).holds_lease(world.now)
+        });
+        let asks = dlm_core::call::Call::KeepAlive {
+            session: world.clients[0].session().expect("it joined"),
+        };
+        let call = dlm_core::call::CallId(7);
+        let input = super::super::Input::Call { call, asked: asks };
+        world.input(deposed, input);
+        world.until("another one leads and has given its slots away", |world| {
+            world.leader().is_some_and(|leader| {
+                let state = world.node(leader).state();
+                leader != deposed && state.server_of(incarnation).is_none()
+            })
+        });
+        assert!(!world.node(deposed).holds_lease(world.now));
+        world.heal();
+        world.settle();
+        assert_ne!(world.node(deposed).incarnation(), Some(incarnation));
+    });
+}
