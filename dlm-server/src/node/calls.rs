@@ -62,7 +62,7 @@ impl Node {
             (&asked, from, leader)
             && self.relayed.len() < CALLS_MAX
         {
-            self.relays += 1;
+            self.relays = self.relays.wrapping_add(1);
             let relay = CallId(self.relays);
             let until = self.now.plus(self.config.timing.call_us_max);
             self.relayed.insert(relay, Relayed { call, until });
@@ -135,6 +135,8 @@ impl Node {
                 replays,
             },
             Reply::Done | Reply::Started { .. } => CallAnswer::Done,
+            // No server is announced yet, though one leads.
+            Reply::Refused(CommandRefusal::NotRunning) => CallAnswer::NotLeader(None),
             Reply::Refused(why) => CallAnswer::Refused(why),
         };
         self.answer(to, answer, out);

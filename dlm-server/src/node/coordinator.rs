@@ -126,6 +126,9 @@ impl<R: Copy> Coordinator<R> {
         duties: &mut Vec<Duty<R>>,
     ) {
         for renewal in self.rounds.remove(&context).unwrap_or_default() {
+            if self.ran_out(now, &renewal) {
+                continue;
+            }
             let holds = match renewal {
                 Renewal::Session { session, .. } => {
                     let lives = state
@@ -152,6 +155,17 @@ impl<R: Copy> Coordinator<R> {
                 Duty::Deny(renewal)
             });
         }
+    }
+
+    /// **Whose lease has run out by this leader's count is not renewed any more**: the entry that says so
+    /// may be in the log already, and what it frees is given away when it is applied. Who asks hears
+    /// nothing until then.
+    fn ran_out(&self, now: Tick, renewal: &Renewal<R>) -> bool {
+        let until = match renewal {
+            Renewal::Session { session, .. } => self.sessions.get(session),
+            Renewal::Server { incarnation, .. } => self.servers.get(incarnation),
+        };
+        until.is_some_and(|&until| until < now)
     }
 
     /// A fence command ended.

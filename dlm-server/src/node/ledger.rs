@@ -165,3 +165,71 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dlm_core::link::Done;
+    use dlm_core::{Mode, Status, StatusFlags, Token};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(1);
+
+    fn done(op: u64) -> Event {
+        Event::Done(Done {
+            op: OpId(op),
+            lock: LockId(op),
+            status: Status::Granted,
+            mode: Some(Mode::Ex),
+            token: Token(op),
+            flags: StatusFlags::empty(),
+            value: None,
+            value_sequence: 0,
+        })
+    }
+
+    fn moved(ledger: &mut Ledger, unacknowledged: Vec<Event>) -> (Ledger, Vec<(SessionId, Event)>) {
+        let unacknowledged = unacknowledged.into_iter().map(|event| (SESSION, event));
+        let handed = ledger.hand_over(unacknowledged);
+        let mut next = Ledger::default();
+        let again = next.take_over(handed);
+        (next, again)
+    }
+
+    /// The session sends an operation again that waited, and hears meanwhile that it is granted.
+    #[test]
+    fn what_waited_when_the_slot_moved_is_known_when_it_is_answered_there() {
+        let mut first = Ledger::default();
+        first.queued(SESSION, OpId(1), LockId(1), 7);
+        let (mut second, _) = moved(&mut first, vec![done(2)]);
+        let (op, lock, serial) = (OpId(1), LockId(1), 7);
+        let queued = Event::Queued { op, lock, serial };
+        assert_eq!(second.again(SESSION, OpId(1)), Some(queued));
+        assert_eq!(second.again(SESSION, OpId(2)), Some(done(2)));
+        assert_eq!(second.again(SESSION, OpId(3)), None);
+        second.done(SESSION, OpId(1), &done(1));
+        assert_eq!(second.again(SESSION, OpId(1)), Some(done(1)));
+        // It moves once more before the session was heard of.
+        let (third, _) = moved(&mut second, Vec::new());
+        assert_eq!(third.again(SESSION, OpId(1)), Some(done(1)));
+        assert_eq!(third.again(SESSION, OpId(2)), Some(done(2)));
+    }
+
+    /// What was asked here is answered on this server's stream, and its number keeps it from coming twice.
+    #[test]
+    fn what_waited_here_only_is_not_kept() {
+        let mut ledger = Ledger::default();
+        ledger.queued(SESSION, OpId(1), LockId(1), 7);
+        ledger.done(SESSION, OpId(1), &done(1));
+        assert_eq!(ledger.again(SESSION, OpId(1)), None);
+    }
+
+    /// The old master may be lost before it said so.
+    #[test]
+    fn a_callback_that_was_not_acknowledged_is_said_again() {
+        let (lock, mode) = (LockId(1), Mode::Pr);
+        let blocking = Event::Blocking { lock, mode };
+        let (_, again) = moved(&mut Ledger::default(), vec![blocking.clone()]);
+        assert_eq!(again, [(SESSION, blocking)]);
+    }
+}

@@ -17,7 +17,9 @@ use dlm_core::recovery::{
     Begin, Claim, Config, EvictReason, Member, PhaseName, SlotInput, SlotMaster, SlotOutput,
     Standing,
 };
-use dlm_core::{Epoch, Input, OpId, Output as TableOutput, Refusal, SessionId, SlotId, Status};
+use dlm_core::{
+    Epoch, Input, LockspaceId, OpId, Output as TableOutput, Refusal, SessionId, SlotId, Status,
+};
 
 use super::Node;
 use super::config::HELD_BACK_MAX;
@@ -400,7 +402,10 @@ impl Node {
     /// Begins to master a slot, as the state says now.
     pub(super) fn begin(&mut self, slot: SlotId, out: &mut Vec<Output>) {
         let at = *self.state.slot(slot);
-        let begin = self.begin_of(slot);
+        let index = self.state.applied();
+        let made = self.begin.take().filter(|(of, _)| *of == index);
+        let (_, mut begin) = made.unwrap_or_else(|| (index, self.begin_now(slot)));
+        (begin.slot, begin.epoch) = (slot, at.epoch);
         let config = Config {
             limits: self.config.limits,
             seed: self.config.seed,
@@ -427,27 +432,35 @@ impl Node {
             held: VecDeque::new(),
         };
         self.masters.all.insert(key, mastered);
+        self.begin = Some((index, begin));
         self.heed(key, said, out);
     }
 
-    fn begin_of(&self, slot: SlotId) -> Begin {
-        let lockspaces = self.state.lockspaces().iter();
+    /// What every master begins with whose slot moved with the last entry; made for this one.
+    fn begin_now(&self, slot: SlotId) -> Begin {
+        let mut open: BTreeMap<SessionId, Vec<LockspaceId>> = BTreeMap::new();
+        for (&lockspace, known) in self.state.lockspaces() {
+            for &session in &known.sessions {
+                open.entry(session).or_default().push(lockspace);
+            }
+        }
         let members = self.state.sessions().iter().map(|(&session, one)| Member {
             session,
-            lockspaces: self.state.lockspaces_of(session).collect(),
+            lockspaces: open.remove(&session).unwrap_or_default(),
             standing: if one.is_live() {
                 Standing::Live
             } else {
                 Standing::Dead
             },
         });
+        let members = members.collect();
+        let lockspaces = self.state.lockspaces().iter();
+        let lockspaces = lockspaces.map(|(&id, one)| (id, one.options.locks));
         Begin {
             slot,
             epoch: self.state.slot(slot).epoch,
-            lockspaces: lockspaces
-                .map(|(&id, one)| (id, one.options.locks))
-                .collect(),
-            members: members.collect(),
+            lockspaces: lockspaces.collect(),
+            members,
         }
     }
 
@@ -470,6 +483,10 @@ impl Node {
     /// Forgets what a session that is gone had under way.
     pub(super) fn drop_work_of(&mut self, session: SessionId) {
         self.masters.everywhere.retain(|(of, _), _| *of != session);
+        self.masters.early.retain(|_, waiting| {
+            waiting.retain(|work| work.session() != Some(session));
+            !waiting.is_empty()
+        });
         self.masters.evict.remove(&session);
     }
 }

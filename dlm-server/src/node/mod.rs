@@ -53,8 +53,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dlm_core::call::CallId;
 use dlm_core::cluster::ClusterState;
-use dlm_core::recovery::{PhaseName, SlotInput, SlotMaster};
-use dlm_core::{Incarnation, ServerId, SessionId, Tick};
+use dlm_core::recovery::{Begin, PhaseName, SlotInput, SlotMaster};
+use dlm_core::{Incarnation, LogIndex, ServerId, SessionId, Tick};
 
 use crate::replica::{Action, Context, Event, Replica};
 use calls::{Relayed, ReplyTo};
@@ -87,6 +87,8 @@ pub struct Node {
     relayed: BTreeMap<CallId, Relayed>,
     wishes: Wishes,
     masters: Masters,
+    /// What masters begin with, as of an entry.
+    begin: Option<(LogIndex, Begin)>,
     streams: Streams,
     /// What the replica is told next.
     events: VecDeque<Event>,
@@ -117,10 +119,12 @@ impl Node {
             mirror_at: now,
             contexts: 0,
             proposed: BTreeMap::new(),
-            relays: 0,
+            // An answer to what another process of this server relayed must not be taken for one of ours.
+            relays: config.nonce as u64,
             relayed: BTreeMap::new(),
             wishes: Wishes::default(),
             masters: Masters::default(),
+            begin: None,
             streams: Streams::default(),
             events: VecDeque::new(),
             local: VecDeque::new(),

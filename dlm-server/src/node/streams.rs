@@ -224,3 +224,110 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dlm_core::cluster::Versions;
+    use dlm_core::link::SlotMap;
+    use dlm_core::{LockId, Mode};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(1);
+    const OURS: Incarnation = Incarnation(5);
+
+    fn open(streams: &mut Streams, stream: u64, incarnation: u64, after: u64) -> Vec<Output> {
+        let hello = Hello {
+            versions: Versions { min: 1, max: 1 },
+            session: SESSION,
+            nonce: 0,
+            generation: stream,
+            incarnation: Some(Incarnation(incarnation)),
+            after,
+        };
+        let mut out = Vec::new();
+        let welcome = |_| FromServer::Map(SlotMap::default());
+        streams.open((StreamId(stream), &hello), OURS, welcome, &mut out);
+        out
+    }
+
+    fn sequences(out: &[Output]) -> Vec<u64> {
+        let events = out.iter().filter_map(|output| match output {
+            Output::StreamSend {
+                message: FromServer::Event { sequence, .. },
+                ..
+            } => Some(*sequence),
+            _ => None,
+        });
+        events.collect()
+    }
+
+    fn event() -> Event {
+        Event::Blocking {
+            lock: LockId(1),
+            mode: Mode::Ex,
+        }
+    }
+
+    #[test]
+    fn a_newer_stream_ends_the_older_and_an_older_one_is_nothing() {
+        let mut streams = Streams::default();
+        open(&mut streams, 2, 5, 0);
+        let end = |stream| Output::StreamEnd {
+            stream: StreamId(stream),
+            why: StreamRefusal::OlderGeneration,
+        };
+        assert_eq!(open(&mut streams, 1, 5, 0), [end(1)]);
+        assert_eq!(open(&mut streams, 3, 5, 0)[0], end(2));
+        assert_eq!(streams.session_of(StreamId(2)), None);
+        assert_eq!(streams.session_of(StreamId(3)), Some(SESSION));
+        // The end of the older one is heard late.
+        streams.closed(StreamId(2));
+        assert_eq!(streams.session_of(StreamId(3)), Some(SESSION));
+    }
+
+    #[test]
+    fn events_are_sent_again_until_they_are_acknowledged() {
+        let mut streams = Streams::default();
+        let mut out = Vec::new();
+        for _ in 0..4 {
+            streams.tell(SESSION, None, event(), &mut out);
+        }
+        assert_eq!(out, []);
+        assert_eq!(sequences(&open(&mut streams, 1, 5, 0)), [1, 2, 3, 4]);
+        streams.acknowledge(SESSION, 1);
+        // What was seen of another process is not what this one said.
+        assert_eq!(sequences(&open(&mut streams, 2, 4, 3)), [2, 3, 4]);
+        assert_eq!(sequences(&open(&mut streams, 3, 5, 3)), [4]);
+        streams.tell(SESSION, None, event(), &mut out);
+        assert_eq!(sequences(&out), [5]);
+    }
+
+    #[test]
+    fn a_number_is_taken_once_and_none_is_left_out() {
+        let mut streams = Streams::default();
+        open(&mut streams, 1, 5, 0);
+        assert_eq!(streams.check(SESSION, 1), Numbered::Next);
+        streams.take(SESSION, 1);
+        assert_eq!(streams.check(SESSION, 1), Numbered::Again);
+        let gap = Numbered::Refused(StreamRefusal::Numbers);
+        assert_eq!(streams.check(SESSION, 3), gap);
+        open(&mut streams, 2, 5, 0);
+        assert_eq!(streams.check(SESSION, 1), Numbered::Again);
+        assert_eq!(streams.check(SESSION, 2), Numbered::Next);
+    }
+
+    #[test]
+    fn who_acknowledges_nothing_is_read_no_further() {
+        let mut streams = Streams::default();
+        open(&mut streams, 1, 5, 0);
+        let mut out = Vec::new();
+        for _ in 0..EVENTS_KEPT_MAX {
+            streams.tell(SESSION, None, event(), &mut out);
+        }
+        let full = Numbered::Refused(StreamRefusal::Full);
+        assert_eq!(streams.check(SESSION, 1), full);
+        open(&mut streams, 2, 5, 1);
+        assert_eq!(streams.check(SESSION, 1), Numbered::Next);
+    }
+}

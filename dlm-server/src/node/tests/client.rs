@@ -9,7 +9,7 @@ use dlm_core::call::{Call, CallAnswer, CallId};
 use dlm_core::cluster::{CommandRefusal, Name, Versions};
 use dlm_core::link::{
     Done, Event, EverywhereKind, FromServer, Hello, OperationKind, PlaceOrigin, SlotMap, SlotPlace,
-    ToServer,
+    StreamRefusal, ToServer,
 };
 use dlm_core::recovery::{Claim, Stands};
 use dlm_core::{Epoch, Incarnation, LockId, LockspaceId, LogIndex, Mode, OpId, Owner};
@@ -67,6 +67,7 @@ pub(super) struct Client {
     pub(super) blocked: Vec<(LockId, Mode)>,
     pub(super) refusals: Vec<CommandRefusal>,
     pub(super) done: u32,
+    pub(super) ends: Vec<StreamRefusal>,
     /// Answers to operations that had been answered.
     pub(super) twice: u32,
 }
@@ -326,7 +327,7 @@ impl Client {
                 world.say(stream, ToServer::Acknowledge { sequence });
                 self.event(slot, event);
             }
-            Some(FromServer::Refused { .. }) => {}
+            Some(FromServer::Refused { why }) => self.ends.push(why),
         }
         self.sync(world);
     }

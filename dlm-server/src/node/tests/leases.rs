@@ -1,10 +1,11 @@
 //! Who is cut off serves nothing, and renews nothing.
 
+use dlm_core::call::{Call, CallAnswer, CallId};
 use dlm_core::cluster::{ClusterOptions, Timing};
 use dlm_core::recovery::PhaseName;
 use dlm_core::{Mode, SlotId, Status};
 
-use super::super::Notice;
+use super::super::{Input, Notice};
 use super::client::{SPACE, name};
 use super::seeds;
 use super::world::World;
@@ -65,18 +66,17 @@ fn a_deposed_leader_renews_nothing() {
         let mut world = World::with_clients(seed, 1, ClusterOptions::default());
         let deposed = world.leader().expect("a leader");
         let incarnation = world.node(deposed).incarnation().expect("it runs");
+        let before = world.now;
         world.cut(deposed);
-        // It believes that it leads for as long as an election takes, and asks itself for its lease.
+        // It believes that it leads until it has missed the others for as long as an election takes.
         world.run(20_000);
+        let session = world.clients[0].session().expect("it joined");
+        let (call, asked) = (CallId(7), Call::KeepAlive { session });
+        world.input(deposed, Input::Call { call, asked });
         world.until("its lease runs out", |world| {
             !world.node(deposed).holds_lease(world.now)
         });
-        let asks = dlm_core::call::Call::KeepAlive {
-            session: world.clients[0].session().expect("it joined"),
-        };
-        let call = dlm_core::call::CallId(7);
-        let input = super::super::Input::Call { call, asked: asks };
-        world.input(deposed, input);
+        assert!(world.now.since(before) <= Timing::DEFAULT.server_lease_us);
         world.until("another one leads and has given its slots away", |world| {
             world.leader().is_some_and(|leader| {
                 let state = world.node(leader).state();
@@ -84,6 +84,8 @@ fn a_deposed_leader_renews_nothing() {
             })
         });
         assert!(!world.node(deposed).holds_lease(world.now));
+        let mut answers = world.answers.iter().filter(|(of, _)| *of == call);
+        assert!(answers.all(|(_, answer)| matches!(answer, CallAnswer::NotLeader(_))));
         world.heal();
         world.settle();
         assert_ne!(world.node(deposed).incarnation(), Some(incarnation));

@@ -2,7 +2,7 @@
 
 use dlm_core::call::Call;
 use dlm_core::cluster::{ClusterOptions, CommandRefusal, Death, Name};
-use dlm_core::link::EverywhereKind;
+use dlm_core::link::{EverywhereKind, StreamRefusal};
 use dlm_core::{Mode, Owner, Status};
 
 use super::super::Notice;
@@ -145,5 +145,47 @@ fn a_session_that_expires_is_fenced_and_purged_and_its_waiters_are_granted() {
             assert_eq!(world.clients[0].status(other), None);
             assert!(world.clients[0].dead);
         }
+    });
+}
+
+/// A dead session whose fence fails keeps what it holds, and gets nothing; until somebody says that it is
+/// over.
+#[test]
+fn a_session_whose_fence_fails_stays_dead() {
+    seeds(|seed| {
+        let mut world = World::new(seed, &[]);
+        (world.fences, world.fences_fail) = (true, true);
+        for server in 0..3 {
+            world.start(server);
+        }
+        world.settle();
+        let options = ClusterOptions {
+            fenced: true,
+            ..ClusterOptions::default()
+        };
+        world.open_space(2, options);
+        let held = world.clients[0].lock(1, "a", Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let waits = world.clients[1].lock(1, "a", Mode::Ex);
+        let session = world.clients[0].session().expect("it joined");
+        world.clients[0].silent = true;
+        world.until("its fence failed twice", |world| {
+            world.fenced.iter().filter(|&&of| of == session).count() >= 2
+        });
+        assert_eq!(world.clients[1].status(waits), None);
+        world.with_client(0, |client, world| {
+            client.break_streams();
+            client.ends.clear();
+            client.sync(world);
+        });
+        world.run(50_000);
+        let ends = &world.clients[0].ends;
+        assert!(!ends.is_empty());
+        assert!(
+            ends.iter().all(|why| *why == StreamRefusal::SessionDead),
+            "{ends:?}"
+        );
+        world.clients[1].ask(Call::FenceConfirmed { session });
+        world.until_status(1, waits, Status::Granted);
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dlm_core::call::{Call, CallAnswer, CallId};
-use dlm_core::cluster::{Endpoint, FenceOutcome, Fenced, Timing};
+use dlm_core::cluster::{Endpoint, FenceOutcome, Fenced, Reason, Timing};
 use dlm_core::link::{FromServer, Hello, ToServer};
 use dlm_core::recovery::PhaseName;
 use dlm_core::{Limits, ServerId, SessionId, SlotId, Tick};
@@ -16,6 +16,13 @@ use crate::storage::{ClusterId, Founding, Identity, MemoryStorage, Storage, Writ
 
 /// How long anything that is awaited may take, in microseconds of the world's time.
 pub(super) const PATIENCE_US: u64 = 60_000_000;
+
+/// Snapshots often, so that they take part in everything.
+const REPLICA: Config = Config {
+    snapshot_entries: 32,
+    entries_kept: 8,
+    ..Config::DEFAULT
+};
 
 struct Server {
     disk: MemoryStorage,
@@ -94,9 +101,10 @@ pub(super) struct World {
     /// Whether a fence command is configured.
     pub(super) fences: bool,
     pub(super) fenced: Vec<SessionId>,
+    pub(super) fences_fail: bool,
     pub(super) notices: Vec<(usize, Notice)>,
-    /// How often each server was told that its lease was renewed.
-    pub(super) renewals: BTreeMap<usize, u64>,
+    /// All answers to calls.
+    pub(super) answers: Vec<(CallId, CallAnswer)>,
 }
 
 fn identity(server: usize) -> Identity {
@@ -139,8 +147,9 @@ impl World {
             deaf: BTreeSet::new(),
             fences: false,
             fenced: Vec::new(),
+            fences_fail: false,
             notices: Vec::new(),
-            renewals: BTreeMap::new(),
+            answers: Vec::new(),
         };
         for &server in run {
             world.start(server);
@@ -169,7 +178,7 @@ impl World {
         let one = &mut self.servers[server];
         let stored = one.disk.open().expect("the disk is whole");
         let mut actions = Vec::new();
-        let replica = Replica::new(self.now, Config::DEFAULT, stored, seed, &mut actions);
+        let replica = Replica::new(self.now, REPLICA, stored, seed, &mut actions);
         let config = NodeConfig {
             server: identity(server).server,
             nonce,
@@ -305,8 +314,6 @@ impl World {
                 self.input(server, Input::Persisted { number });
             }
             Due::Peer { from, to, message } if self.servers[to].life.is_some() => {
-                let renewed = matches!(message, PeerMessage::Renewed { .. });
-                *self.renewals.entry(to).or_default() += u64::from(renewed);
                 let from = identity(from).server;
                 self.input(to, Input::Peer { from, message });
             }
@@ -387,6 +394,7 @@ impl World {
                 }
             }
             Output::Answer { call, answer } => {
+                self.answers.push((call, answer.clone()));
                 if let Some((client, _)) = self.calls.remove(&call) {
                     let micros = 100 + self.chance(1_000);
                     self.later(
@@ -406,7 +414,12 @@ impl World {
             }
             Output::Fence { session, .. } => {
                 self.fenced.push(session);
-                let outcome = FenceOutcome::Done(Fenced::Command);
+                let reason = || Reason::new("the switch does not answer").expect("a reason");
+                let outcome = if self.fences_fail {
+                    FenceOutcome::Failed(reason())
+                } else {
+                    FenceOutcome::Done(Fenced::Command)
+                };
                 self.input(server, Input::FenceEnded { session, outcome });
             }
             Output::Log(notice) => self.notices.push((server, notice)),
