@@ -23,6 +23,10 @@ use crate::replica::Context;
 /// How long something proposed may take to come out of the log before it is proposed again.
 const PROPOSE_AGAIN_US: u64 = 500_000;
 
+/// A leader that did not look at its clock for so many ticks was stopped. A server's renewal that waits
+/// for so long unread is one of many.
+const STOPPED_TICKS: u64 = 5;
+
 /// A renewal that waits for its round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renewal<R> {
@@ -51,6 +55,10 @@ pub(super) enum Duty<R> {
 #[derive(Debug)]
 pub(super) struct Coordinator<R> {
     timing: Timing,
+    /// When it last looked at its clock.
+    looked: Option<Tick>,
+    /// Whether it had been stopped before that.
+    stopped: bool,
     /// Whether a fence command is configured on this server.
     fences: bool,
     servers: BTreeMap<Incarnation, Tick>,
@@ -81,6 +89,8 @@ impl<R: Copy> Coordinator<R> {
     pub(super) const fn new(timing: Timing, fences: bool) -> Self {
         Self {
             timing,
+            looked: None,
+            stopped: false,
             fences,
             servers: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -191,6 +201,7 @@ impl<R: Copy> Coordinator<R> {
         state: &ClusterState,
         duties: &mut Vec<Duty<R>>,
     ) {
+        self.make_up_for(now);
         if !self.arrived.is_empty() {
             self.rounds.insert(round, std::mem::take(&mut self.arrived));
             duties.push(Duty::Round(round));
@@ -201,6 +212,22 @@ impl<R: Copy> Coordinator<R> {
         self.fence(now, state, duties);
         self.count_replays(now, state, duties);
         self.move_slots(now, state, duties);
+    }
+
+    /// While this process was stopped it read no renewal, and so does not count that time: otherwise a
+    /// short stop of the leader would be everybody's end. A longer lease than was given is no harm. One that
+    /// is always slow counts every other time, or nobody's lease would ever end.
+    fn make_up_for(&mut self, now: Tick) {
+        let period_us = self.timing.tick_us;
+        let stopped_us = self.looked.map_or(0, |looked| now.since(looked));
+        self.looked = Some(now);
+        self.stopped = !self.stopped && stopped_us > STOPPED_TICKS * period_us;
+        if self.stopped {
+            let deadlines = self.servers.values_mut().chain(self.sessions.values_mut());
+            for until in deadlines {
+                *until = until.plus(stopped_us);
+            }
+        }
     }
 
     fn propose(
@@ -317,5 +344,117 @@ impl<R: Copy> Coordinator<R> {
             let moves = Command::MoveSlot { slot, epoch, to };
             self.propose(now, Purpose::Slot(slot), moves, duties);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dlm_core::LogIndex;
+    use dlm_core::cluster::{Endpoint, Join, Name, Role, ServerStarted, Versions};
+
+    use super::*;
+
+    const TIMING: Timing = Timing::DEFAULT;
+    const SESSION: SessionId = SessionId(1);
+    const PROCESS: Incarnation = Incarnation(2);
+
+    fn state() -> ClusterState {
+        let server = dlm_core::ServerId(1);
+        let endpoint = Endpoint::new("here").expect("an address");
+        let versions = Versions { min: 1, max: 1 };
+        let commands = [
+            Command::ServerAdded {
+                server,
+                peer_endpoint: endpoint.clone(),
+                role: Role::Voter,
+            },
+            Command::ServerStarted(ServerStarted {
+                server,
+                nonce: 1,
+                endpoint: endpoint.clone(),
+                peer_endpoint: endpoint,
+                versions,
+            }),
+            Command::Join(Join {
+                nonce: 2,
+                name: Name::new("client").expect("a name"),
+                versions,
+                attests: None,
+            }),
+        ];
+        let mut state = ClusterState::new();
+        for (at, command) in (1..).zip(commands) {
+            state.apply(LogIndex(at), command, &mut Vec::new());
+        }
+        state
+    }
+
+    /// Ticks until `until`, and says what came of it.
+    fn run(coordinator: &mut Coordinator<()>, from: u64, until: u64) -> Vec<Duty<()>> {
+        let mut duties = Vec::new();
+        for now in (from..=until).step_by(10_000) {
+            coordinator.tick(Tick(now), Context(now), &state(), &mut duties);
+        }
+        duties
+    }
+
+    fn is_expire(duty: &Duty<()>) -> bool {
+        matches!(duty, Duty::Propose(Command::Expire { session, .. }) if *session == SESSION)
+    }
+
+    #[test]
+    fn a_renewal_is_acknowledged_by_the_round_that_began_after_it() {
+        let mut coordinator = Coordinator::new(TIMING, false);
+        let renewal = Renewal::Server {
+            incarnation: PROCESS,
+            reply: (),
+        };
+        assert_eq!(run(&mut coordinator, 0, 0), []);
+        coordinator.renew(renewal);
+        let round = Context(10_000);
+        assert_eq!(run(&mut coordinator, 10_000, 10_000), [Duty::Round(round)]);
+        coordinator.renew(renewal);
+        let mut duties = Vec::new();
+        coordinator.round_over(Tick(11_000), round, &state(), &mut duties);
+        assert_eq!(duties, [Duty::Acknowledge(renewal)]);
+        // The second one came after that round began, and waits for the next one.
+        assert_eq!(coordinator.waiting(), 1);
+        coordinator.round_over(Tick(12_000), round, &state(), &mut duties);
+        assert_eq!(duties.len(), 1);
+    }
+
+    #[test]
+    fn a_session_that_was_declared_dead_is_not_renewed_before_the_log_says_so() {
+        let mut coordinator = Coordinator::new(TIMING, false);
+        let duties = run(&mut coordinator, 0, TIMING.session_lease_us + 10_000);
+        assert!(duties.iter().any(is_expire));
+        let now = TIMING.session_lease_us + 20_000;
+        coordinator.renew(Renewal::Session {
+            session: SESSION,
+            reply: (),
+        });
+        run(&mut coordinator, now, now);
+        let mut duties = Vec::new();
+        coordinator.round_over(Tick(now), Context(now), &state(), &mut duties);
+        assert_eq!(duties, []);
+    }
+
+    #[test]
+    fn a_leader_that_was_stopped_counts_on_from_there() {
+        let mut coordinator = Coordinator::new(TIMING, false);
+        run(&mut coordinator, 0, 100_000);
+        let woken = 100_000 + TIMING.session_lease_us;
+        let mut duties = run(
+            &mut coordinator,
+            woken,
+            woken + TIMING.server_lease_us - 110_000,
+        );
+        assert_eq!(duties, []);
+        duties.extend(run(
+            &mut coordinator,
+            woken + 250_000,
+            woken + TIMING.session_lease_us,
+        ));
+        assert!(duties.iter().any(is_expire));
     }
 }

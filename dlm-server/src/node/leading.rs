@@ -11,6 +11,10 @@ use super::coordinator::{Coordinator, Duty, Renewal};
 use super::message::{Notice, Output, Proposal};
 use crate::replica::{self, Context, Event};
 
+/// A server is announced when it has all but so few entries of the log, which it gets as such and not with
+/// a snapshot; slots that it was given before would wait for it.
+const LAG_MAX: u64 = 8;
+
 impl Node {
     /// This server's role, or the leader that it knows, changed.
     pub(super) fn role_changed(
@@ -127,6 +131,10 @@ impl Node {
             let Some(member) = member.filter(|_| started.server == from) else {
                 return;
             };
+            // One that has yet to get a snapshot would find itself in it, and begin again.
+            if self.replica.lag(from).is_none_or(|lag| lag > LAG_MAX) {
+                return;
+            }
             if !self.state.servers().contains_key(&from) {
                 let added = Command::ServerAdded {
                     server: from,

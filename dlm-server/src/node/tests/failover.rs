@@ -63,14 +63,14 @@ fn slots_of_a_killed_master_are_recovered_elsewhere_and_waiters_keep_their_order
                 .filter(|slot| world.master_of(*slot) == victim)
                 .collect();
             assert!(!its.is_empty());
-            let tried = "tried while it recovers";
+            let another = "another";
             let killed = world.now;
             world.kill(victim);
             world.settle();
             println!("served again {} us after the kill", world.now.since(killed));
             assert!(world.now.since(killed) < 3_000_000);
             assert!(its.iter().all(|slot| world.master_of(*slot) != victim));
-            let op = world.clients[0].lock(1000, tried, Mode::Pr);
+            let op = world.clients[0].lock(1000, another, Mode::Pr);
             world.until_status(0, op, Status::Granted);
             pass_on(&mut world, &ops);
             // The server comes back, and gets its share again.
@@ -88,6 +88,7 @@ fn every_server_may_be_restarted_in_turn() {
     seeds(|seed| {
         let mut world = World::with_clients(seed, 3, ClusterOptions::default());
         let ops = queue_up(&mut world);
+        world.loss = 3;
         for server in 0..3 {
             world.kill(server);
             world.run(100_000);

@@ -1,7 +1,7 @@
 //! Who is cut off serves nothing, and renews nothing.
 
 use dlm_core::call::{Call, CallAnswer, CallId};
-use dlm_core::cluster::{ClusterOptions, Timing};
+use dlm_core::cluster::{ClusterOptions, Name, Timing};
 use dlm_core::recovery::PhaseName;
 use dlm_core::{Mode, SlotId, Status};
 
@@ -89,5 +89,49 @@ fn a_deposed_leader_renews_nothing() {
         world.heal();
         world.settle();
         assert_ne!(world.node(deposed).incarnation(), Some(incarnation));
+    });
+}
+
+/// What happened meanwhile is not known one by one: it drops what it has and begins as another process.
+#[test]
+fn a_server_that_missed_so_much_that_it_gets_a_snapshot_begins_again() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 1, ClusterOptions::default());
+        let text = name_at(&world, world.follower());
+        let held = world.clients[0].lock(1, &text, Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let cut = world.follower();
+        world.cut(cut);
+        let session = world.clients[0].session().expect("it joined");
+        for number in 0..60 {
+            world.clients[0].ask(Call::OpenLockspace {
+                session,
+                name: Name::new(format!("other{number}")).expect("a name"),
+                options: None,
+            });
+        }
+        world.until("all are open", |world| world.clients[0].spaces.len() == 61);
+        world.until("it is lost", |world| {
+            let leader = world.leader().expect("a leader");
+            world.node(leader).state().running().count() == 2
+        });
+        let from = world.notices.len();
+        world.heal();
+        world.settle();
+        let notices = world.notices[from..].iter();
+        let its: Vec<&Notice> = notices
+            .filter(|(server, _)| *server == cut)
+            .map(|(_, notice)| notice)
+            .collect();
+        let at = |what: fn(&Notice) -> bool| its.iter().position(|notice| what(notice));
+        let restored = at(|notice| matches!(notice, Notice::Restored { .. }));
+        let lost = at(|notice| matches!(notice, Notice::Lost { .. }));
+        let again = at(|notice| matches!(notice, Notice::Announced { .. }));
+        assert!(
+            restored.is_some() && restored < lost && lost < again,
+            "{its:?}"
+        );
+        let gone = world.clients[0].unlock(1);
+        world.until_status(0, gone, Status::Unlocked);
     });
 }

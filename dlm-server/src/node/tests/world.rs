@@ -94,6 +94,8 @@ pub(super) struct World {
     sequence: u64,
     stream: u64,
     cuts: BTreeSet<(usize, usize)>,
+    /// Of a hundred messages between servers so many are lost.
+    pub(super) loss: u64,
     wires: BTreeMap<StreamId, Wire>,
     calls: BTreeMap<CallId, (usize, u64)>,
     /// Clients that hear nothing over their streams.
@@ -142,6 +144,7 @@ impl World {
             sequence: 0,
             stream: seed,
             cuts: BTreeSet::new(),
+            loss: 0,
             wires: BTreeMap::new(),
             calls: BTreeMap::new(),
             deaf: BTreeSet::new(),
@@ -387,7 +390,8 @@ impl World {
             }
             Output::Send { to, message } => {
                 let to = to.0 as usize - 1;
-                if !self.cuts.contains(&(server, to)) {
+                let lost = self.chance(100) < self.loss;
+                if !lost && !self.cuts.contains(&(server, to)) {
                     let micros = 100 + self.chance(1_000);
                     let from = server;
                     self.later(micros, Due::Peer { from, to, message });
