@@ -123,7 +123,7 @@ pub struct ImageLock {
 
 /// The order in which a table that has stopped is sent.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub(super) struct Image {
     start: ImageStart,
     items: Vec<Item>,
     remnants: Vec<(Tick, (LockspaceId, ResourceName))>,

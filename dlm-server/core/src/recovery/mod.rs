@@ -31,6 +31,6 @@ mod values;
 pub use claim::{Claim, KnownValue, Stands, surely_held};
 pub use conflicts::{ClaimFault, EvictReason};
 pub use image::{IMAGE_ENTRIES_MAX, StreamPart};
-pub use image::{Image, ImageChunk, ImageEntry, ImageLock, ImageResource, ImageStart};
+pub use image::{ImageChunk, ImageEntry, ImageLock, ImageResource, ImageStart};
 pub use master::{PhaseName, SlotMaster};
 pub use message::{Begin, Config, Member, SlotInput, SlotOutput, SlotRefusal, Standing};

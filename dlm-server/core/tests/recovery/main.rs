@@ -5,6 +5,7 @@
 //! or not valid. After every move the table is what it was.
 
 mod client;
+mod faults;
 
 use std::collections::{BTreeMap, HashSet};
 
