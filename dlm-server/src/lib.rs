@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod error;
 pub mod limits;
 pub mod members;
+pub mod node;
 pub mod replica;
 pub mod storage;
 

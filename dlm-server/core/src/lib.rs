@@ -46,6 +46,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod call;
 pub mod cluster;
 pub mod deadlock;
 pub mod detail;
@@ -54,6 +55,7 @@ mod hash;
 pub mod ids;
 pub mod invariants;
 pub mod limits;
+pub mod link;
 pub mod message;
 pub mod mode;
 pub mod recovery;

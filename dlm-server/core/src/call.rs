@@ -1,0 +1,110 @@
+//! The calls to the cluster: what all servers agree on goes through them. Any server may be asked.
+
+use alloc::vec::Vec;
+
+use crate::cluster::{
+    Attest, ClusterOptions, CommandRefusal, Endpoint, Name, NamedReplay, Versions,
+};
+use crate::ids::{LockspaceId, LogIndex, SessionId};
+
+use crate::link::SlotMap;
+
+/// A call under way; its answer comes under this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// What is asked of the cluster. Each may be asked again: what was done before is answered as done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// A session begins.
+    Join {
+        /// The client's choice; joining twice with it is joining once.
+        nonce: u128,
+        /// What people call it.
+        name: Name,
+        /// What it speaks.
+        versions: Versions,
+        /// An earlier session that does nothing any more.
+        attests: Option<Attest>,
+    },
+    /// The session lives.
+    KeepAlive {
+        /// Which.
+        session: SessionId,
+    },
+    /// The session ends; it has nothing any more.
+    Goodbye {
+        /// Which.
+        session: SessionId,
+    },
+    /// The session opens a lockspace.
+    OpenLockspace {
+        /// Who.
+        session: SessionId,
+        /// Its name.
+        name: Name,
+        /// What it is to be like, where that matters.
+        options: Option<ClusterOptions>,
+    },
+    /// The session has given back all it had in a lockspace and leaves it.
+    LeaveLockspace {
+        /// Who.
+        session: SessionId,
+        /// What.
+        lockspace: LockspaceId,
+    },
+    /// A session has replayed a journal that it was named for.
+    Replayed(NamedReplay),
+    /// Somebody who looks after the cluster declares a session dead.
+    Evict {
+        /// Which.
+        session: SessionId,
+    },
+    /// Somebody who looks after the cluster has made sure that a dead session does nothing any more.
+    FenceConfirmed {
+        /// Which.
+        session: SessionId,
+    },
+    /// Where the slots are.
+    Map,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// The session has begun.
+    Joined {
+        /// Which.
+        session: SessionId,
+        /// The entry that made it: no older slot map is for it.
+        joined: LogIndex,
+        /// The version to speak.
+        version: u32,
+        /// The session's lease, in microseconds.
+        lease_us: u64,
+    },
+    /// The session lives, for a lease from when it asked.
+    Alive {
+        /// How new the cluster's slot map is.
+        map_index: LogIndex,
+    },
+    /// The lockspace is open.
+    Opened {
+        /// Its number.
+        lockspace: LockspaceId,
+        /// What it is like.
+        options: ClusterOptions,
+        /// The dead sessions whose journals are to be replayed first.
+        replays: Vec<SessionId>,
+    },
+    /// The slot map.
+    Map(SlotMap),
+    /// It is done; the answer to everything that has nothing else to say.
+    Done,
+    /// The server does not lead; where the leader is, if it knows.
+    NotLeader(Option<Endpoint>),
+    /// It was refused.
+    Refused(CommandRefusal),
+    /// No answer came: the server is not there, or does not speak.
+    Failed,
+}

@@ -1,0 +1,303 @@
+//! What a server is told, and what it wants done.
+
+use dlm_core::call::{Call, CallAnswer, CallId};
+use dlm_core::cluster::{Command, Death, Endpoint, FenceOutcome, Name, ServerStarted};
+use dlm_core::link::{FromServer, Hello, StreamRefusal, ToServer};
+use dlm_core::recovery::{EvictReason, ImageChunk};
+use dlm_core::{Epoch, Incarnation, LogIndex, ServerId, SessionId, SlotId, Tick};
+
+use super::ledger::HandedLedger;
+use crate::replica::MessageRefusal;
+use crate::storage::Write;
+
+/// A stream of a client, as whoever has the connection numbers it; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Time passed. To be said every [`Timing::tick_us`](dlm_core::cluster::Timing::tick_us).
+    Tick,
+    /// Another server's message arrived.
+    Peer {
+        /// Who sent it, as the connection says.
+        from: ServerId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// A client's call. Answered by [`Output::Answer`], or not at all while nobody decides.
+    Call {
+        /// Comes back with the answer.
+        call: CallId,
+        /// What is asked.
+        asked: Call,
+    },
+    /// A client opened a stream and said who it is. Answered by a welcome, or by the stream's end.
+    StreamOpened {
+        /// Which.
+        stream: StreamId,
+        /// What it said.
+        hello: Hello,
+    },
+    /// A message came over a stream.
+    StreamMessage {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        message: ToServer,
+    },
+    /// A stream is over, whoever ended it.
+    StreamClosed {
+        /// Which.
+        stream: StreamId,
+    },
+    /// All writes up to this one are done; see [`Event::Persisted`](crate::replica::Event::Persisted).
+    Persisted {
+        /// The last one's number.
+        number: u64,
+    },
+    /// The fence command ended.
+    FenceEnded {
+        /// For whom it ran.
+        session: SessionId,
+        /// How.
+        outcome: FenceOutcome,
+    },
+}
+
+/// Something to do, in the order in which it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// As [`Action::Persist`](crate::replica::Action::Persist).
+    Persist(Write),
+    /// Send this to that server. It may be lost, or come late or twice.
+    Send {
+        /// To whom.
+        to: ServerId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// The answer to a call.
+    Answer {
+        /// Which.
+        call: CallId,
+        /// What.
+        answer: CallAnswer,
+    },
+    /// Send this over a stream. It may be lost with the stream.
+    StreamSend {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        message: FromServer,
+    },
+    /// End a stream, with this as its last word. Nothing that still comes over it is taken.
+    StreamEnd {
+        /// Which.
+        stream: StreamId,
+        /// Why.
+        why: StreamRefusal,
+    },
+    /// Run the fence command, and say [`Input::FenceEnded`].
+    Fence {
+        /// For whom.
+        session: SessionId,
+        /// What people call it.
+        name: Name,
+    },
+    /// Worth a line in the log.
+    Log(Notice),
+}
+
+/// What servers say to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerMessage {
+    /// Raft's.
+    Raft(Vec<u8>),
+    /// To the leader: a process renews its lease.
+    Renew {
+        /// Which process.
+        incarnation: Incarnation,
+        /// When it sent this, by its own clock.
+        sent: Tick,
+    },
+    /// The lease holds, counted from then.
+    Renewed {
+        /// Which process's.
+        incarnation: Incarnation,
+        /// As it was sent.
+        sent: Tick,
+    },
+    /// To the leader: a client's call that came here.
+    Relay {
+        /// Comes back with the answer.
+        call: CallId,
+        /// What is asked.
+        asked: Call,
+    },
+    /// The answer to a relayed call.
+    Relayed {
+        /// Which.
+        call: CallId,
+        /// What.
+        answer: CallAnswer,
+    },
+    /// To the leader: what a server wants put into the log. Said again until it is there.
+    Propose(Proposal),
+    /// To the master before: the piece of a slot's table that is wanted. It acknowledges all before it.
+    ImageWanted {
+        /// Which slot.
+        slot: SlotId,
+        /// The epoch that it moves to.
+        epoch: Epoch,
+        /// The piece's number.
+        chunk: u32,
+    },
+    /// To the next master: a piece of a slot's table.
+    Image {
+        /// Which slot.
+        slot: SlotId,
+        /// The epoch that it moves to.
+        epoch: Epoch,
+        /// The piece.
+        chunk: ImageChunk,
+        /// With the first piece: what the sessions may not know yet.
+        ledger: Option<HandedLedger>,
+    },
+}
+
+/// What a server wants put into the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proposal {
+    /// Its process started.
+    Started(ServerStarted),
+    /// Its process serves slots.
+    Serving {
+        /// Which process.
+        by: Incarnation,
+        /// Which slots, in which epoch.
+        slots: Vec<(SlotId, Epoch)>,
+    },
+    /// A session is to be evicted.
+    Evict {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        why: Death,
+    },
+    /// A slot's tokens run out.
+    EpochExhausted {
+        /// Which slot.
+        slot: SlotId,
+        /// Which epoch.
+        epoch: Epoch,
+    },
+    /// A slot's table did not arrive whole.
+    Recover {
+        /// Which slot.
+        slot: SlotId,
+        /// Which epoch.
+        epoch: Epoch,
+    },
+}
+
+impl Proposal {
+    /// As an entry of the log.
+    #[must_use]
+    pub fn command(self) -> Command {
+        match self {
+            Self::Started(started) => Command::ServerStarted(started),
+            Self::Serving { by, slots } => Command::Serving { by, slots },
+            Self::Evict { session, why } => Command::Expire { session, why },
+            Self::EpochExhausted { slot, epoch } => Command::SlotEpochExhausted { slot, epoch },
+            Self::Recover { slot, epoch } => {
+                let to = None;
+                Command::RecoverSlot { slot, epoch, to }
+            }
+        }
+    }
+}
+
+/// Something that people want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// This process is known to the cluster.
+    Announced {
+        /// Under which number.
+        incarnation: Incarnation,
+        /// Where clients find it.
+        endpoint: Endpoint,
+    },
+    /// This process was lost to the cluster: its tables are gone, and it begins again.
+    Lost {
+        /// Its number until now.
+        incarnation: Incarnation,
+    },
+    /// This server leads from now on.
+    Leads {
+        /// In which term.
+        term: u64,
+    },
+    /// This server's lease ran out: it serves nothing until it is renewed.
+    LeaseRanOut,
+    /// The state is that of a snapshot.
+    Restored {
+        /// The last entry in it.
+        index: LogIndex,
+    },
+    /// A session is dead.
+    Died {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        why: Death,
+    },
+    /// The fence of a dead session failed.
+    FenceFailed {
+        /// Whose.
+        session: SessionId,
+        /// How often so far.
+        failures: u32,
+    },
+    /// A session is to be evicted because of what it claims, or does not. Loudly.
+    Evicts {
+        /// Which.
+        session: SessionId,
+        /// By the master of which slot.
+        slot: SlotId,
+        /// Why.
+        why: EvictReason,
+    },
+    /// A slot's table did not arrive whole: the slot is recovered from its clients.
+    ImageBroken {
+        /// Which slot.
+        slot: SlotId,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// A server's message was not read.
+    MessageRefused {
+        /// Whose.
+        from: ServerId,
+        /// Why.
+        why: MessageRefusal,
+    },
+}
+
+impl Notice {
+    /// Whether somebody should look at it.
+    #[must_use]
+    pub const fn is_bad(&self) -> bool {
+        match self {
+            Self::Announced { .. } | Self::Leads { .. } | Self::Restored { .. } => false,
+            Self::Lost { .. }
+            | Self::LeaseRanOut
+            | Self::Died { .. }
+            | Self::FenceFailed { .. }
+            | Self::Evicts { .. }
+            | Self::ImageBroken { .. }
+            | Self::MessageRefused { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! How sessions come, work and go.
+
+use dlm_core::call::Call;
+use dlm_core::cluster::{ClusterOptions, CommandRefusal, Death, Name};
+use dlm_core::link::{EverywhereKind, StreamRefusal};
+use dlm_core::{Mode, Owner, Status};
+
+use super::super::Notice;
+use super::client::{SPACE, name};
+use super::seeds;
+use super::world::World;
+use dlm_core::SlotId;
+
+impl World {
+    /// A cluster of three with so many clients that have the lockspace open.
+    pub(super) fn with_clients(seed: u64, clients: usize, options: ClusterOptions) -> Self {
+        let mut world = Self::new(seed, &[0, 1, 2]);
+        world.settle();
+        world.open_space(clients, options);
+        world
+    }
+
+    pub(super) fn open_space(&mut self, clients: usize, options: ClusterOptions) {
+        for _ in 0..clients {
+            let client = self.client();
+            let session = self.clients[client].session().expect("it joined");
+            let space = Name::new("space").expect("a name");
+            self.clients[client].ask(Call::OpenLockspace {
+                session,
+                name: space.clone(),
+                options: Some(options),
+            });
+            self.until("the lockspace opens", |world| {
+                world.clients[client].spaces.get(&space) == Some(&SPACE)
+            });
+        }
+    }
+
+    pub(super) fn until_status(&mut self, client: usize, op: dlm_core::OpId, status: Status) {
+        let name = format!("client {client}: {op:?} is {status:?}");
+        self.until(&name, |world| world.clients[client].answer(op).is_some());
+        assert_eq!(self.clients[client].status(op), Some(status), "{name}");
+    }
+}
+
+#[test]
+fn locks_are_served_by_the_masters_of_their_slots() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 2, ClusterOptions::default());
+        let mut masters = std::collections::BTreeSet::new();
+        for lock in 0..24 {
+            let text = format!("r{lock}");
+            masters.insert(world.master_of(SlotId::of(SPACE, &name(&text))));
+            let op = world.clients[0].lock(lock, &text, Mode::Pr);
+            world.until_status(0, op, Status::Granted);
+            let op = world.clients[1].lock(lock, &text, Mode::Ex);
+            world.until("the holder is asked", |world| {
+                world.clients[0].blocked.len() as u64 == lock + 1
+            });
+            assert_eq!(world.clients[1].status(op), None);
+            let down = world.clients[0].convert(lock, Mode::Nl);
+            world.until_status(0, down, Status::Granted);
+            world.until_status(1, op, Status::Granted);
+            let up = world.clients[0].convert(lock, Mode::Pr);
+            let tried = world.clients[0].try_lock(100 + lock, &text, Mode::Ex);
+            world.until_status(0, tried, Status::TryFailed);
+            let gone = world.clients[1].unlock(lock);
+            world.until_status(1, gone, Status::Unlocked);
+            world.until_status(0, up, Status::Granted);
+        }
+        assert_eq!(masters.len(), 3, "all three serve");
+        let owner = Owner(0);
+        let mut ops = Vec::new();
+        world.with_client(0, |client, world| {
+            ops = client.everywhere(EverywhereKind::OwnerEnded { owner }, world);
+        });
+        world.until("all servers have answered", |world| {
+            world.clients[0].purged.len() == ops.len()
+        });
+        let purged = world.clients[0].purged.iter();
+        assert_eq!(purged.map(|(_, locks)| locks).sum::<u32>(), 24);
+    });
+}
+
+#[test]
+fn a_goodbye_leaves_nothing_behind() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 2, ClusterOptions::default());
+        let held = world.clients[0].lock(1, "a", Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let waits = world.clients[1].lock(1, "a", Mode::Ex);
+        world.until("the holder is asked", |world| {
+            !world.clients[0].blocked.is_empty()
+        });
+        let session = world.clients[0].session().expect("it joined");
+        world.clients[0].ask(Call::Goodbye { session });
+        world.until_status(1, waits, Status::Granted);
+        assert_eq!(world.clients[0].done, 1);
+        let leader = world.leader().expect("a leader");
+        assert!(!world.node(leader).state().sessions().contains_key(&session));
+        world.clients[0].ask(Call::KeepAlive { session });
+        world.until("it is told", |world| !world.clients[0].refusals.is_empty());
+        let refusal = &world.clients[0].refusals[0];
+        assert_eq!(*refusal, CommandRefusal::NoSuchSession);
+    });
+}
+
+/// Where no fence command is wanted, its own lease is its fence.
+#[test]
+fn a_session_that_expires_is_fenced_and_purged_and_its_waiters_are_granted() {
+    seeds(|seed| {
+        for fenced in [false, true] {
+            let options = ClusterOptions {
+                fenced,
+                ..ClusterOptions::default()
+            };
+            let mut world = World::new(seed, &[]);
+            world.fences = true;
+            for server in 0..3 {
+                world.start(server);
+            }
+            world.settle();
+            world.open_space(2, options);
+            let held = world.clients[0].lock(1, "a", Mode::Ex);
+            world.until_status(0, held, Status::Granted);
+            let waits = world.clients[1].lock(1, "a", Mode::Ex);
+            world.until("the holder is asked", |world| {
+                !world.clients[0].blocked.is_empty()
+            });
+            let (before, session) = (world.now, world.clients[0].session().expect("it joined"));
+            world.clients[0].silent = true;
+            world.until_status(1, waits, Status::Granted);
+            let lease_us = dlm_core::cluster::Timing::DEFAULT.session_lease_us;
+            assert!(world.now.since(before) > lease_us - 1_100_000, "too early");
+            let died = Notice::Died {
+                session,
+                why: Death::LeaseRanOut,
+            };
+            assert!(world.notices.iter().any(|(_, notice)| *notice == died));
+            assert_eq!(world.fenced.contains(&session), fenced);
+            // Dead or gone, it gets nothing.
+            let other = world.clients[0].lock(2, "b", Mode::Pr);
+            world.clients[0].silent = false;
+            world.run(2_000_000);
+            assert_eq!(world.clients[0].status(other), None);
+            assert!(world.clients[0].dead);
+        }
+    });
+}
+
+/// A dead session whose fence fails keeps what it holds, and gets nothing; until somebody says that it is
+/// over.
+#[test]
+fn a_session_whose_fence_fails_stays_dead() {
+    seeds(|seed| {
+        let mut world = World::new(seed, &[]);
+        (world.fences, world.fences_fail) = (true, true);
+        for server in 0..3 {
+            world.start(server);
+        }
+        world.settle();
+        let options = ClusterOptions {
+            fenced: true,
+            ..ClusterOptions::default()
+        };
+        world.open_space(2, options);
+        let held = world.clients[0].lock(1, "a", Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let waits = world.clients[1].lock(1, "a", Mode::Ex);
+        let session = world.clients[0].session().expect("it joined");
+        world.clients[0].silent = true;
+        world.until("its fence failed twice", |world| {
+            world.fenced.iter().filter(|&&of| of == session).count() >= 2
+        });
+        assert_eq!(world.clients[1].status(waits), None);
+        world.with_client(0, |client, world| {
+            client.break_streams();
+            client.ends.clear();
+            client.sync(world);
+        });
+        world.run(50_000);
+        let ends = &world.clients[0].ends;
+        assert!(!ends.is_empty());
+        assert!(
+            ends.iter().all(|why| *why == StreamRefusal::SessionDead),
+            "{ends:?}"
+        );
+        world.clients[1].ask(Call::FenceConfirmed { session });
+        world.until_status(1, waits, Status::Granted);
+    });
+}
