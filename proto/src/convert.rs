@@ -6,12 +6,18 @@
 //! its sender learns it under the operation's number and the stream goes on.
 
 mod client_frame;
+mod cluster;
+mod cluster_state;
 mod glocks;
 mod listing;
 mod server_frame;
 mod words;
 
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
+pub use cluster::{
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+};
+pub use cluster_state::{parts, snapshot};
 pub use glocks::glocks_page;
 pub use listing::{locks_page, lockspaces};
 pub use server_frame::{server_frame, welcome};

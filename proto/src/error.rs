@@ -1,5 +1,7 @@
 //! What can be wrong with a message.
 
+use dlm_core::cluster::TextRefusal;
+use dlm_core::invariants::Violation;
 use thiserror::Error;
 
 use crate::limits::{
@@ -136,5 +138,44 @@ pub enum WireError {
         index: u32,
         /// How many edges there are.
         edges: usize,
+    },
+    /// Bytes that are no message of this kind: of a log or a snapshot, which are ours, so that something
+    /// has changed them.
+    #[error("bytes that are no {what}; the disk or the sender is broken")]
+    Bytes {
+        /// Of which kind.
+        what: &'static str,
+    },
+    /// A nonce that has not 16 bytes.
+    #[error("a nonce has {bytes} bytes; choose 16 at random")]
+    NonceLength {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A name, an address or a reason that nobody can have.
+    #[error("{what}: {why}")]
+    Text {
+        /// What it is.
+        what: &'static str,
+        /// What is wrong with it.
+        why: TextRefusal,
+    },
+    /// There is no slot of this number.
+    #[error("slot {number} of 256; they are counted from 0")]
+    Slot {
+        /// The number.
+        number: u32,
+    },
+    /// A part of a message without which it means nothing.
+    #[error("a message without {what}; set it")]
+    Missing {
+        /// Which.
+        what: &'static str,
+    },
+    /// A snapshot of a state that cannot be.
+    #[error("a snapshot of a state that cannot be: {violation}")]
+    State {
+        /// Why not.
+        violation: Violation,
     },
 }

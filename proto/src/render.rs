@@ -1,6 +1,8 @@
 //! From the domain to the wire.
 
 mod client_frame;
+mod cluster;
+mod cluster_state;
 mod glocks;
 mod graph;
 mod listing;
@@ -8,6 +10,10 @@ mod server_frame;
 pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
+pub use cluster::{
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+};
+pub use cluster_state::{snapshot, status};
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};
 pub use listing::{LocksPages, lockspaces};

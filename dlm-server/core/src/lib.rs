@@ -45,6 +45,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod cluster;
 pub mod deadlock;
 pub mod detail;
 pub mod flags;
