@@ -11,6 +11,9 @@
 pub mod embedded;
 pub mod error;
 pub mod limits;
+pub mod members;
+pub mod replica;
+pub mod storage;
 
 mod glocks;
 mod lockspaces;
