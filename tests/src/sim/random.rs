@@ -88,18 +88,34 @@ impl Digest {
         digest.0
     }
 
+    /// The digest of bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> u64 {
+        let mut digest = Self::default();
+        digest.take(bytes);
+        digest.0
+    }
+
     /// Takes more text in.
     pub fn add(&mut self, text: fmt::Arguments<'_>) {
         self.write_fmt(text).expect("a digest takes everything");
+    }
+
+    /// FNV-1a over eight bytes at a time, with a mixing step for each.
+    fn take(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight[..part.len()].copy_from_slice(part);
+            let part = u64::from_le_bytes(eight) ^ part.len() as u64;
+            self.0 = (self.0 ^ part).wrapping_mul(0x0100_0000_01b3);
+            self.0 ^= self.0 >> 29;
+        }
     }
 }
 
 impl Write for Digest {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // FNV-1a, with one more mixing step at the end of each piece.
-        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        self.0 = text.bytes().fold(self.0, fold);
-        self.0 ^= self.0 >> 29;
+        self.take(text.as_bytes());
         Ok(())
     }
 }
