@@ -118,7 +118,7 @@ fn against(
             return Err(Violation {
                 property: PROPERTY,
                 at: entry.at,
-                resource: Some(resource.clone()),
+                resource: Some(Box::new(resource.clone())),
                 text: format!("{lock:?} has {mode:?} while {other:?} has {held:?}"),
             });
         }
@@ -141,7 +141,7 @@ mod tests {
         let found = check(&story.history).expect_err("EX beside PR");
         assert_eq!(
             (found.property, found.resource),
-            (PROPERTY, Some(story.resource()))
+            (PROPERTY, Some(Box::new(story.resource())))
         );
     }
 

@@ -99,7 +99,7 @@ fn violation(at: Tick, resource: Option<Resource>, text: String) -> Violation {
     Violation {
         property: PROPERTY,
         at,
-        resource,
+        resource: resource.map(Box::new),
         text,
     }
 }

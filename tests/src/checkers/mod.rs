@@ -38,7 +38,7 @@ pub struct Violation {
     /// When it was seen.
     pub at: Tick,
     /// Of which resource, where it is one's.
-    pub resource: Option<Resource>,
+    pub resource: Option<Box<Resource>>,
     /// What is wrong.
     pub text: String,
 }

@@ -63,7 +63,7 @@ pub fn check(history: &History) -> Result<(), Violation> {
                 return Err(Violation {
                     property: PROPERTY,
                     at: history.entries()[*at].at,
-                    resource: Some(resource.clone()),
+                    resource: Some(Box::new(resource.clone())),
                     text: format!("{other:?} came after {lock:?} and was served before it"),
                 });
             }

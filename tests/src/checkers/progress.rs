@@ -18,7 +18,10 @@ pub fn check(history: &History, until: Tick, bound_us: u64) -> Result<(), Violat
     let violation = |at, lock: Option<Lock>, text| Violation {
         property: PROPERTY,
         at,
-        resource: lock.and_then(|lock| history.resource(lock)).cloned(),
+        resource: lock
+            .and_then(|lock| history.resource(lock))
+            .cloned()
+            .map(Box::new),
         text,
     };
     let mut healed = history.entries().iter();

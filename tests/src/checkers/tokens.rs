@@ -33,7 +33,7 @@ pub fn check(history: &History) -> Result<(), Violation> {
                 return Err(Violation {
                     property: PROPERTY,
                     at: entry.at,
-                    resource: Some(resource.clone()),
+                    resource: Some(Box::new(resource.clone())),
                     text: format!(
                         "{lock:?} has {mode:?} under {:?}, not larger than {token:?}, under which \
                          {other:?} had {held:?}",

@@ -97,7 +97,7 @@ fn violation(at: Tick, resource: &Resource, text: String) -> Violation {
     Violation {
         property: PROPERTY,
         at,
-        resource: Some(resource.clone()),
+        resource: Some(Box::new(resource.clone())),
         text,
     }
 }

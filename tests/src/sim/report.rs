@@ -30,7 +30,7 @@ impl Report {
     /// The report of a run.
     #[must_use]
     pub fn new(seed: u64, test: &'static str, violation: Violation, history: &History) -> Self {
-        let last = history.last_about(violation.resource.as_ref(), FACTS_MAX);
+        let last = history.last_about(violation.resource.as_deref(), FACTS_MAX);
         let facts = last.into_iter();
         let facts =
             facts.map(|entry| format!("{:>12} {:>3} {:?}", entry.at.0, entry.by.0, entry.fact));
@@ -51,11 +51,7 @@ impl fmt::Display for Report {
         for fact in &self.facts {
             writeln!(f, "  {fact}")?;
         }
-        let (seed, test) = (self.seed, self.test);
-        write!(
-            f,
-            "run it again: {SEED}={seed} {LOUD}=1 cargo test -p tests --lib {test} -- --nocapture"
-        )
+        f.write_str(&again(self.seed, self.test))
     }
 }
 
@@ -75,4 +71,49 @@ pub fn seeds(count: u64) -> std::ops::Range<u64> {
 #[must_use]
 pub fn loud() -> bool {
     std::env::var_os(LOUD).is_some()
+}
+
+/// How a seed is run again.
+#[must_use]
+pub fn again(seed: u64, test: &str) -> String {
+    format!("run it again: {SEED}={seed} {LOUD}=1 cargo test -p tests --lib {test} -- --nocapture")
+}
+
+/// Runs something of a seed, and says which one it was where that panics.
+pub fn attempt<T>(seed: u64, test: &str, run: impl FnOnce() -> T) -> T {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    result.unwrap_or_else(|panic| {
+        eprintln!("seed {seed} panics; {}", again(seed, test));
+        std::panic::resume_unwind(panic)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use dlm_core::Tick;
+
+    use super::*;
+    use crate::checkers::Fact;
+    use crate::sim::ProcessId;
+
+    #[test]
+    fn a_report_names_the_seed_the_property_the_facts_and_the_way_back() {
+        let mut history = History::default();
+        history.push(Tick(7), ProcessId(2), Fact::Healed);
+        let violation = Violation {
+            property: "tokens",
+            at: Tick(9),
+            resource: None,
+            text: "too small".to_owned(),
+        };
+        let text = Report::new(41, "sim::some_test", violation, &history).to_string();
+        for part in [
+            "seed 41: tokens: too small",
+            "Healed",
+            "GLOCKWORK_SEED=41",
+            "sim::some_test",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::checkers::{ClientId, Fact, Ticket};
 const PATIENCE_US: u64 = 300_000;
 
 /// How long it does nothing between two calls, at most.
-const PAUSE_US_MAX: u64 = 400_000;
+const PAUSE_US_MAX: u64 = 700_000;
 
 /// How long it waits after it was told that a server does not lead.
 const AGAIN_US_MAX: u64 = 50_000;

@@ -1,5 +1,6 @@
 //! A whole run of one seed: servers and clients, faults, healing, and what must then be true.
 
+use dlm_core::cluster::ClusterState;
 use dlm_server::members::{Member, Members, ServerIdentity};
 use dlm_server::storage::{ClusterId, Founding, Identity, MemoryStorage};
 
@@ -16,7 +17,7 @@ const SERVERS: u32 = 3;
 const CLIENTS: u32 = 4;
 
 /// How long things go wrong, in microseconds.
-const PHASE_US: u64 = 6_000_000;
+const PHASE_US: u64 = 5_000_000;
 
 /// How long the run goes on when all is healed.
 const HEALED_US: u64 = 5_000_000;
@@ -106,7 +107,32 @@ fn check(world: &World<Part>) -> Result<u64, Violation> {
     let history = &world.history;
     check_safety(history)?;
     progress::check(history, world.now(), ANSWER_US_MAX)?;
+    same_states(world)?;
     let entries = history.entries().iter();
     let answered = entries.filter(|entry| matches!(entry.fact, Fact::Answered { .. }));
     Ok(answered.count() as u64)
+}
+
+/// Servers that have applied as much as each other at the end have all of it alike.
+fn same_states(world: &World<Part>) -> Result<(), Violation> {
+    let states: Vec<&ClusterState> = world
+        .ids()
+        .filter_map(|id| match world.process(id)? {
+            Part::Server(server) => Some(server.state()),
+            Part::Client(_) => None,
+        })
+        .collect();
+    let differ = states.iter().any(|one| {
+        let mut others = states.iter();
+        others.any(|other| one.applied() == other.applied() && one != other)
+    });
+    if !differ {
+        return Ok(());
+    }
+    Err(Violation {
+        property: "replicas",
+        at: world.now(),
+        resource: None,
+        text: "two servers that have applied the same entry differ at the end".to_owned(),
+    })
 }

