@@ -269,13 +269,20 @@ impl History {
         self.resources.get(&lock)
     }
 
-    /// The last `count` facts about a resource; about anything, where there is none.
+    /// The last `count` facts up to a moment about a resource; about anything, where there is none.
     #[must_use]
-    pub fn last_about(&self, resource: Option<&Resource>, count: usize) -> Vec<&Entry> {
+    pub fn last_about(
+        &self,
+        until: Tick,
+        resource: Option<&Resource>,
+        count: usize,
+    ) -> Vec<&Entry> {
         let about = |entry: &&Entry| {
             let lock = entry.fact.lock();
             let of = lock.and_then(|lock| self.resource(lock));
-            resource.is_none_or(|wanted| of == Some(wanted) || entry.fact.gone().is_some())
+            let about =
+                resource.is_none_or(|wanted| of == Some(wanted) || entry.fact.gone().is_some());
+            about && entry.at <= until
         };
         let mut last: Vec<&Entry> = self
             .entries

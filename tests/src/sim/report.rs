@@ -30,7 +30,7 @@ impl Report {
     /// The report of a run.
     #[must_use]
     pub fn new(seed: u64, test: &'static str, violation: Violation, history: &History) -> Self {
-        let last = history.last_about(violation.resource.as_deref(), FACTS_MAX);
+        let last = history.last_about(violation.at, violation.resource.as_deref(), FACTS_MAX);
         let facts = last.into_iter();
         let facts =
             facts.map(|entry| format!("{:>12} {:>3} {:?}", entry.at.0, entry.by.0, entry.fact));
@@ -100,6 +100,7 @@ mod tests {
     fn a_report_names_the_seed_the_property_the_facts_and_the_way_back() {
         let mut history = History::default();
         history.push(Tick(7), ProcessId(2), Fact::Healed);
+        history.push(Tick(10), ProcessId(2), Fact::TablesRead);
         let violation = Violation {
             property: "tokens",
             at: Tick(9),
@@ -115,5 +116,6 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        assert!(!text.contains("TablesRead"), "that was later: {text}");
     }
 }
