@@ -1,0 +1,359 @@
+//! A value is lost only by the rules: what is read as valid is what was stored last, by an operation that
+//! was done or was under way; what is not valid had a reason.
+//!
+//! **Writers exclude each other** (only PW and EX store), so that what they store has an order, that of
+//! being asked for. A store is *overwritten* for a read where a later one was done before the read was
+//! asked for.
+//!
+//! **No value** (nothing, or all zeros) is what a resource begins with, and it begins again whenever no
+//! lock is left on it. A session's lock is surely there from the grant that it was told of until it asks
+//! for an unlock, or is gone.
+//!
+//! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
+//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store.
+
+use std::collections::BTreeMap;
+
+use dlm_core::{Mode, RequestFlags, SlotId, Status, Tick};
+
+use super::exclusion::Book;
+use super::{ClientId, End, Fact, History, Lock, Resource, Stored, Ticket, Violation, Want};
+
+const PROPERTY: &str = "values";
+
+/// A store.
+#[derive(Clone, Debug)]
+struct Store {
+    value: Vec<u8>,
+    by: (Lock, Ticket),
+    /// Its place in the history.
+    asked: usize,
+    done: Option<usize>,
+}
+
+/// What is known of one resource's value. All places are places in the history.
+#[derive(Clone, Debug, Default)]
+struct Value {
+    stores: Vec<Store>,
+    /// When there was a reason for it not to be valid.
+    reasons: Vec<usize>,
+    /// The last moment when perhaps no lock was on the resource.
+    empty: usize,
+}
+
+impl Value {
+    /// The store that a read, asked for then, must see if it sees none that came later.
+    fn settled(&self, asked: usize) -> Option<&Store> {
+        let done = |store: &&Store| store.done.is_some_and(|done| done < asked);
+        self.stores.iter().rev().find(done)
+    }
+
+    fn allows(&self, read: &Stored, asked: usize) -> bool {
+        let settled = self.settled(asked).map(|store| store.asked);
+        let after = |place: usize| settled.is_none_or(|settled| settled <= place);
+        match read {
+            Stored::NotValid => self.reasons.iter().any(|&reason| after(reason)),
+            Stored::Valid(bytes) => {
+                let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
+                let mut stores = self.stores.iter();
+                begins || stores.any(|store| store.value == *bytes && after(store.asked))
+            }
+        }
+    }
+}
+
+/// A history while it is read.
+struct Reader<'a> {
+    history: &'a History,
+    book: Book,
+    values: BTreeMap<&'a Resource, Value>,
+    /// What is under way: when it was asked, and what for.
+    asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
+}
+
+/// Checks it.
+///
+/// # Errors
+/// The first value that was read and cannot have been there.
+pub fn check(history: &History) -> Result<(), Violation> {
+    let mut reader = Reader {
+        history,
+        book: Book::default(),
+        values: BTreeMap::new(),
+        asked: BTreeMap::new(),
+    };
+    for (place, entry) in history.entries().iter().enumerate() {
+        let read = reader.before(place, &entry.fact);
+        if let Some((resource, text)) = read {
+            return Err(violation(entry.at, resource, text));
+        }
+        reader.book.take(&entry.fact);
+        reader.after(place, &entry.fact);
+    }
+    Ok(())
+}
+
+fn violation(at: Tick, resource: &Resource, text: String) -> Violation {
+    Violation {
+        property: PROPERTY,
+        at,
+        resource: Some(Box::new(resource.clone())),
+        text,
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// What a fact means while the locks are what they were.
+    fn before(&mut self, place: usize, fact: &'a Fact) -> Option<(&'a Resource, String)> {
+        match fact {
+            Fact::Asked { lock, ticket, .. } => {
+                self.asks(place, *lock, *ticket, fact);
+                None
+            }
+            Fact::Ended { lock, ticket, end } => self.ends(place, *lock, *ticket, end),
+            Fact::Recovered { slot } => {
+                for (resource, value) in &mut self.values {
+                    if SlotId::of(resource.lockspace, &resource.name).number() == *slot {
+                        value.reasons.push(place);
+                    }
+                }
+                None
+            }
+            _ => {
+                if let Some(gone) = fact.gone() {
+                    self.goes(place, gone, matches!(fact, Fact::Left { .. }));
+                }
+                None
+            }
+        }
+    }
+
+    fn asks(&mut self, place: usize, lock: Lock, ticket: Ticket, fact: &'a Fact) {
+        let Fact::Asked {
+            want, flags, value, ..
+        } = fact
+        else {
+            return;
+        };
+        self.asked.insert((lock, ticket), (place, want));
+        let held = self.book.0.get(&lock).and_then(|known| known.mode);
+        let Some(resource) = self.history.resource(lock) else {
+            return;
+        };
+        let of = self.values.entry(resource).or_default();
+        if !writes(held, want) {
+            return;
+        }
+        if flags.contains(RequestFlags::IVVALBLK) {
+            of.reasons.push(place);
+        } else if let (true, Some(value)) = (flags.contains(RequestFlags::VALBLK), value) {
+            of.stores.push(Store {
+                value: value.clone(),
+                by: (lock, ticket),
+                asked: place,
+                done: None,
+            });
+        }
+    }
+
+    fn ends(
+        &mut self,
+        place: usize,
+        lock: Lock,
+        ticket: Ticket,
+        end: &End,
+    ) -> Option<(&'a Resource, String)> {
+        let (asked, _) = self.asked.remove(&(lock, ticket))?;
+        let resource = self.history.resource(lock)?;
+        let value = self.values.entry(resource).or_default();
+        let store = value
+            .stores
+            .iter()
+            .position(|store| store.by == (lock, ticket));
+        if let Some(store) = store {
+            if matches!(end.status, Status::Granted | Status::Unlocked) {
+                value.stores[store].done = Some(place);
+            } else {
+                value.stores.remove(store);
+            }
+        }
+        let read = end.value.as_ref()?;
+        let allowed = value.allows(read, asked);
+        let last = value.settled(asked).map(|store| &store.value);
+        let text = format!("{lock:?} read {read:?}; what was stored before is {last:?}");
+        (!allowed).then_some((resource, text))
+    }
+
+    /// A session is gone: what it may have been writing may be not valid, unless it gave all back.
+    fn goes(&mut self, place: usize, gone: ClientId, left: bool) {
+        let wrote = |mode: Option<Mode>| matches!(mode, Some(Mode::Pw | Mode::Ex));
+        for (lock, known) in &self.book.0 {
+            let under_way = self.asked.iter().any(|((of, _), (_, want))| {
+                let wanted = match want {
+                    Want::Request { mode, .. } | Want::Convert { mode } => Some(*mode),
+                    Want::Unlock | Want::Cancel => None,
+                };
+                of == lock && wrote(wanted)
+            });
+            let wrote = wrote(known.mode) || under_way;
+            if lock.client != gone || left || !wrote {
+                continue;
+            }
+            if let Some(resource) = self.history.resource(*lock) {
+                let value = self.values.entry(resource).or_default();
+                value.reasons.push(place);
+            }
+        }
+        self.asked.retain(|(lock, _), _| lock.client != gone);
+    }
+
+    /// After a fact: which resources may have no lock now.
+    fn after(&mut self, place: usize, fact: &Fact) {
+        if let Some(lock) = fact.lock() {
+            if let Some(resource) = self.history.resource(lock) {
+                self.is_empty(place, resource);
+            }
+        } else if fact.gone().is_some() {
+            let resources: Vec<&Resource> = self.values.keys().copied().collect();
+            for resource in resources {
+                self.is_empty(place, resource);
+            }
+        }
+    }
+
+    fn is_empty(&mut self, place: usize, resource: &'a Resource) {
+        let there = self.book.0.iter().any(|(lock, known)| {
+            known.relied().is_some() && self.history.resource(*lock) == Some(resource)
+        });
+        let value = self.values.entry(resource).or_default();
+        // Until the next change, and so up to the next fact about it.
+        if !there {
+            value.empty = usize::MAX;
+        } else if value.empty == usize::MAX {
+            value.empty = place;
+        }
+    }
+}
+
+/// Whether an operation with a value block stores it: from PW and EX, unless it asks for more.
+fn writes(held: Option<Mode>, want: &Want) -> bool {
+    match (held, want) {
+        (Some(Mode::Pw), Want::Convert { mode }) => *mode != Mode::Ex,
+        (Some(Mode::Ex), Want::Convert { .. }) | (Some(Mode::Pw | Mode::Ex), Want::Unlock) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Story;
+    use super::*;
+
+    /// A value was stored, and a lock keeps the resource.
+    fn stored() -> Story {
+        let mut story = Story::new();
+        story.granted(9, Mode::Nl, 1);
+        story.granted(1, Mode::Ex, 2);
+        let unlock = story.stores(1, Some(b"one"));
+        story.end_without(1, unlock);
+        story
+    }
+
+    fn valid(bytes: &[u8]) -> Stored {
+        Stored::Valid(bytes.to_vec())
+    }
+
+    #[test]
+    fn what_was_stored_is_read() {
+        for (read, good) in [
+            (valid(b"one"), true),
+            (valid(b"two"), false),
+            (valid(&[0; 3]), false),
+            (Stored::NotValid, false),
+        ] {
+            let mut story = stored();
+            story.reads(2, Mode::Pr, read.clone());
+            assert_eq!(check(&story.history).is_ok(), good, "{read:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_value_does_not_come_back() {
+        let mut story = stored();
+        story.granted(3, Mode::Pw, 3);
+        let second = story.stores(3, Some(b"two"));
+        let mut under_way = story.clone();
+        // Under way, it is stored or it is not.
+        for value in [b"one", b"two"] {
+            under_way.reads(u64::from(value[0]), Mode::Nl, valid(value));
+        }
+        assert_eq!(check(&under_way.history), Ok(()));
+        story.end_without(3, second);
+        story.reads(4, Mode::Nl, valid(b"two"));
+        assert_eq!(check(&story.history), Ok(()));
+        story.reads(5, Mode::Nl, valid(b"one"));
+        assert!(check(&story.history).is_err());
+    }
+
+    #[test]
+    fn a_value_is_not_valid_after_its_writer_died_or_said_so() {
+        let mut died = stored();
+        died.granted(3, Mode::Ex, 3);
+        let mut read_only = died.clone();
+        died.fact(Fact::Died {
+            client: Story::client(3),
+        });
+        died.reads(4, Mode::Pr, Stored::NotValid);
+        assert_eq!(check(&died.history), Ok(()));
+        // After the next store there is no reason any more.
+        died.granted(5, Mode::Ex, 5);
+        let unlock = died.stores(5, Some(b"six"));
+        died.end_without(5, unlock);
+        died.reads(6, Mode::Pr, Stored::NotValid);
+        assert!(check(&died.history).is_err());
+
+        let unlock = read_only.stores(3, None);
+        read_only.end_without(3, unlock);
+        read_only.reads(4, Mode::Pr, Stored::NotValid);
+        assert_eq!(check(&read_only.history), Ok(()));
+    }
+
+    #[test]
+    fn a_reader_that_dies_is_no_reason() {
+        let mut story = stored();
+        story.granted(3, Mode::Pr, 3);
+        story.fact(Fact::Died {
+            client: Story::client(3),
+        });
+        story.reads(4, Mode::Pr, Stored::NotValid);
+        assert!(check(&story.history).is_err());
+    }
+
+    #[test]
+    fn a_resource_without_locks_begins_again() {
+        let mut story = stored();
+        let nl = story.ask(9, Want::Unlock);
+        let mut early = story.clone();
+        story.end_without(9, nl);
+        story.reads(2, Mode::Pr, valid(&[0; 3]));
+        assert_eq!(check(&story.history), Ok(()));
+        early.fact(Fact::Healed);
+        early.granted(3, Mode::Ex, 5);
+        let store = early.stores(3, Some(b"two"));
+        early.end_without(3, store);
+        early.reads(4, Mode::Pr, valid(b"two"));
+        assert_eq!(check(&early.history), Ok(()));
+    }
+
+    #[test]
+    fn a_recovery_of_its_slot_is_a_reason() {
+        for (other, good) in [(0, true), (1, false)] {
+            let mut story = stored();
+            let of = story.resource();
+            let slot = SlotId::of(of.lockspace, &of.name).number();
+            story.fact(Fact::Recovered { slot: slot ^ other });
+            story.reads(2, Mode::Pr, Stored::NotValid);
+            assert_eq!(check(&story.history).is_ok(), good);
+        }
+    }
+}
