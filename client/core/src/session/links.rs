@@ -50,7 +50,9 @@ impl Session {
                 StreamRefusal::SessionUnknown
                 | StreamRefusal::OlderGeneration
                 | StreamRefusal::Numbers
-                | StreamRefusal::Version => self.break_stream(now, server, out),
+                | StreamRefusal::Version
+                | StreamRefusal::Full
+                | StreamRefusal::OtherSlot => self.break_stream(now, server, out),
             },
         }
     }

@@ -30,13 +30,11 @@
 //! **Blocking callbacks.** A new master sends its own. One that overtakes the answer to an operation, because
 //! the old master's stream is slower, is said again after that answer: before it, nobody may have listened.
 
-pub mod call;
 mod calls;
 pub mod event;
 mod everywhere;
 pub mod invariants;
 mod lease;
-pub mod link;
 mod links;
 mod locks;
 mod map;
@@ -58,6 +56,8 @@ pub use everywhere::EVERYWHERE_MAX;
 pub use locks::LOCKS_MAX;
 pub use operations::OPERATIONS_MAX;
 pub use reassert::{CLAIMED_SLOTS_MAX, CLAIMS_PER_MESSAGE_MAX};
+
+pub use dlm_core::{call, link};
 
 use call::{Call, CallAnswer};
 use calls::{Calls, Job};
