@@ -1,6 +1,7 @@
 //! What a replica may use, and how fast it is.
 
 use dlm_core::ServerId;
+use dlm_core::cluster::Timing;
 use raft::ReadOnlyOption;
 use thiserror::Error;
 
@@ -41,11 +42,11 @@ const UNCOMMITTED_BYTES_MAX: u64 = 4 << 20;
 const COMMITTED_BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
-    /// What a server uses: heartbeats every 50 ms, elections after 250 to 500 ms.
+    /// What a server uses; the times are those of [`Timing::DEFAULT`].
     pub const DEFAULT: Self = Self {
-        tick_us: 10_000,
-        heartbeat_ticks: 5,
-        election_ticks: 25,
+        tick_us: Timing::DEFAULT.tick_us,
+        heartbeat_ticks: (Timing::DEFAULT.heartbeat_us / Timing::DEFAULT.tick_us) as usize,
+        election_ticks: (Timing::DEFAULT.election_us_min / Timing::DEFAULT.tick_us) as usize,
         snapshot_entries: 4096,
         snapshot_bytes: 8 << 20,
         entries_kept: 512,
@@ -79,6 +80,17 @@ impl Config {
         }
     }
 }
+
+// A patience is drawn from once to twice the ticks of an election, and the arithmetic of failover counts
+// with these two ends.
+const _: () = {
+    let timing = Timing::DEFAULT;
+    assert!(
+        timing.heartbeat_us.is_multiple_of(timing.tick_us)
+            && timing.election_us_min.is_multiple_of(timing.tick_us)
+    );
+    assert!(timing.election_us_max == 2 * timing.election_us_min);
+};
 
 /// Why there is no replica.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -35,11 +35,13 @@ use crate::ids::Tick;
 /// by 1/20000 at worst, and what disciplines a clock may slew it by 1/2000.
 pub const DRIFT_ONE_IN: u64 = 1000;
 
-/// What a round takes: a message there and back, with a synchronous write at the other end. Ten times what
-/// was measured on loopback; a network of one site takes less than half.
+/// What a round is taken to cost: a message there and back, with a synchronous write at the other end. It
+/// is an assumption. A quiet disk writes synchronously in well under a millisecond; one that is busy with
+/// other work was seen to take ten, and the sums are then too small by as much for each round.
 pub const ROUND_US: u64 = 10_000;
 
-/// What it takes that clients hear of a slot's new master, reach it and say what they hold.
+/// What it is taken to cost that clients hear of a slot's new master, reach it and say what they hold; an
+/// assumption too.
 pub const REASSERT_US: u64 = 100_000;
 
 /// The aim: how long nobody serves a slot after its master was killed.
