@@ -13,8 +13,11 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::sleep;
 
 pub(crate) fn dlm(endpoint: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dlm"));
+    // What the test itself was started with is none of its business: a shell's background job ignores
+    // SIGINT, and so would dlm and its command.
+    let mut command = Command::new("env");
     command
+        .args(["--default-signal", env!("CARGO_BIN_EXE_dlm")])
         .args(arguments)
         .env("GLOCKWORK_ENDPOINT", endpoint)
         .stdin(Stdio::null())

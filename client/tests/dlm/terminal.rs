@@ -31,8 +31,8 @@ impl Terminal {
             let opened = File::options().read(true).write(true).open(path);
             Stdio::from(opened.unwrap())
         };
-        let child = Command::new("setsid")
-            .args(["--ctty", "sh", "-c", script])
+        let child = Command::new("env")
+            .args(["--default-signal", "setsid", "--ctty", "sh", "-c", script])
             .env("dlm", env!("CARGO_BIN_EXE_dlm"))
             .env("GLOCKWORK_ENDPOINT", endpoint)
             .stdin(slave())
