@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["lock.proto", "inspect.proto", "cluster.proto"], ["proto"])?;
+    let files = protox::compile(
+        ["lock.proto", "link.proto", "inspect.proto", "cluster.proto"],
+        ["proto"],
+    )?;
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(

@@ -2,15 +2,21 @@
 //!
 //! Two kinds of mistakes are told apart. A message that means nothing is a [`WireError`], and the
 //! stream it came on ends. An operation that is well formed but asks for what nobody may have, such
-//! as a resource name that is too long, comes out as a [`RefusedOperation`](crate::frame::RefusedOperation):
-//! its sender learns it under the operation's number and the stream goes on.
+//! as a resource name that is too long, comes out as a [`RefusedOperation`](crate::frame::RefusedOperation),
+//! or as [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's
+//! number and the stream goes on.
 
+mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod from_server;
 mod glocks;
+mod holders;
 mod listing;
 mod server_frame;
+mod slot_map;
+mod to_server;
 mod words;
 
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
@@ -18,9 +24,11 @@ pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
+pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use listing::{locks_page, lockspaces};
 pub use server_frame::{server_frame, welcome};
+pub use to_server::to_server_frame;
 pub use words::{lockspace_refusal, mode, mode_or_none, queue, reason, role, status};
 
 use dlm_core::{LockspaceOptions, ResourceName, ValueBlock, ValueLength};

@@ -2,6 +2,7 @@
 
 use dlm_core::cluster::TextRefusal;
 use dlm_core::invariants::Violation;
+use dlm_core::slot::SLOTS;
 use thiserror::Error;
 
 use crate::limits::{
@@ -61,7 +62,7 @@ pub enum WireError {
         /// How many it has.
         bytes: usize,
     },
-    /// Too many operations, or events, in one frame.
+    /// Too many operations, or events, in one frame; a claim counts as two.
     #[error(
         "a frame of {count} operations; send at most {OPERATIONS_PER_FRAME_MAX} in one and the \
          rest in the next"
@@ -87,6 +88,26 @@ pub enum WireError {
     OperationKind {
         /// Its number.
         op: u64,
+    },
+    /// A message of a stream of a kind that is not set or not known.
+    #[error("message {number} is of no known kind; set one that version 1 of the protocol has")]
+    ItemKind {
+        /// Its number.
+        number: u64,
+    },
+    /// A slot map with more slots, or servers, than there are slots.
+    #[error("a slot map of {count} entries; there are {SLOTS} slots")]
+    MapTooLong {
+        /// How many it has.
+        count: usize,
+    },
+    /// A slot map that names a server that is not there.
+    #[error("a slot map names server {index} of {servers}; it contradicts itself")]
+    MapServer {
+        /// The index.
+        index: u32,
+        /// How many servers there are.
+        servers: usize,
     },
     /// An operation with a number that is not larger than that of the one before.
     #[error("operation {op} came after operation {before}; number them in the order they are sent")]

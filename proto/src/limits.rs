@@ -19,6 +19,9 @@ pub const FRAME_BYTES_MAX: usize = 4 << 20;
 /// lock table in the order of a millisecond.
 pub const OPERATIONS_PER_FRAME_MAX: usize = 2048;
 
+/// The most claims in one frame: each counts as two operations, for it may carry two values.
+pub const CLAIMS_PER_FRAME_MAX: usize = OPERATIONS_PER_FRAME_MAX / 2;
+
 /// The most tasks, glocks and holders, counted together, in one report of a node.
 pub const REPORT_ENTRIES_MAX: usize = 32_768;
 
@@ -39,9 +42,10 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// without either side holding the text of all of them.
 pub const LOCKS_PER_PAGE_MAX: usize = 2048;
 
-/// More than an encoded operation or event can take: a value block, five numbers of up to ten bytes, and
-/// their tags. What carries a resource's name carries no value.
-const OPERATION_BYTES_MAX: usize = VALUE_BYTES_MAX + 80;
+/// More than an encoded operation or event can take: a value block, seven numbers of up to ten bytes, and
+/// their tags. What carries a resource's name carries no value. A slot of a map with a server of its own
+/// takes less, and a claim with two values less than twice this.
+const OPERATION_BYTES_MAX: usize = VALUE_BYTES_MAX + 112;
 
 /// More than a task, a glock without its holders, or a holder can take in a report.
 const REPORT_ENTRY_BYTES_MAX: usize = 100;

@@ -1,12 +1,17 @@
 //! From the domain to the wire.
 
+mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod from_server;
 mod glocks;
 mod graph;
+mod holders;
 mod listing;
 mod server_frame;
+mod slot_map;
+mod to_server;
 pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
@@ -14,7 +19,9 @@ pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
+pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};
 pub use listing::{LocksPages, lockspaces};
 pub use server_frame::{server_frame, welcome};
+pub use to_server::to_server_frame;

@@ -1,5 +1,7 @@
 //! Arbitrary messages for the property tests of both directions.
 
+pub(crate) mod link;
+
 use dlm_core::deadlock::{GlockReport, HolderReport, Role};
 use dlm_core::{
     LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName,

@@ -18,7 +18,7 @@ use crate::mode::Mode;
 
 use crate::recovery::Claim;
 use crate::slot::SlotId;
-use crate::status::Status;
+use crate::status::{Refusal, Status};
 use crate::value::ValueBlock;
 
 /// The first message of a stream.
@@ -77,6 +77,18 @@ pub enum ToServer {
         claims: Vec<Claim>,
         /// Whether that is all.
         done: bool,
+    },
+    /// An operation that names what nobody may have: whoever reads the stream's bytes makes one of it. It is
+    /// taken like an operation, and answered by [`Done`] with that refusal. No client says it.
+    Unreadable {
+        /// Its place among all that is sent to this process.
+        number: u64,
+        /// Under which number it is answered.
+        op: OpId,
+        /// Which lock it named.
+        lock: LockId,
+        /// What is wrong with it.
+        why: Refusal,
     },
     /// The client has all events up to this one.
     Acknowledge {

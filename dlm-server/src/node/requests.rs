@@ -71,7 +71,8 @@ impl Node {
             }
             ToServer::Operation { number, .. }
             | ToServer::Everywhere { number, .. }
-            | ToServer::Claims { number, .. } => *number,
+            | ToServer::Claims { number, .. }
+            | ToServer::Unreadable { number, .. } => *number,
         };
         match self.streams.check(session, number) {
             Numbered::Next => {}
@@ -117,6 +118,10 @@ impl Node {
                     done,
                 };
                 self.route((slot, epoch), work, out);
+            }
+            ToServer::Unreadable { op, lock, why, .. } => {
+                let event = words::refused(op, lock, why);
+                self.tell(session, None, event, out);
             }
             ToServer::Hello(_) | ToServer::Acknowledge { .. } => {}
         }

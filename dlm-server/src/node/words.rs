@@ -1,7 +1,8 @@
 //! Between what goes over a stream and what a slot's table takes and says.
 
 use dlm_core::link::{Done, Event, EverywhereKind, OperationKind};
-use dlm_core::{Input, OpId, Output, RequestFlags, SessionId, SlotId, Status, StatusFlags, Token};
+use dlm_core::{Input, LockId, Mode, OpId, Output, Refusal, RequestFlags, SessionId, SlotId};
+use dlm_core::{Status, StatusFlags, Token};
 
 /// An operation on one lock, as a table takes it.
 pub(super) fn operation(session: SessionId, op: OpId, kind: OperationKind) -> Input {
@@ -133,11 +134,16 @@ pub(super) fn event(output: Output) -> (SessionId, Event) {
     }
 }
 
+/// The answer to an operation that is refused before a table sees it.
+pub(super) fn refused(op: OpId, lock: LockId, why: Refusal) -> Event {
+    not_done_on(op, lock, Status::Refused(why), None)
+}
+
 /// The answer to an operation that was not done, on a lock that is held as `held` says.
 pub(super) fn not_done(
     input: &Input,
     status: Status,
-    held: Option<(dlm_core::Mode, Token)>,
+    held: Option<(Mode, Token)>,
 ) -> Option<Event> {
     let (op, lock) = match input {
         Input::Request { op, lock, .. }
@@ -146,7 +152,11 @@ pub(super) fn not_done(
         | Input::Cancel { op, lock, .. } => (*op, *lock),
         _ => return None,
     };
-    Some(Event::Done(Done {
+    Some(not_done_on(op, lock, status, held))
+}
+
+fn not_done_on(op: OpId, lock: LockId, status: Status, held: Option<(Mode, Token)>) -> Event {
+    Event::Done(Done {
         op,
         lock,
         status,
@@ -155,5 +165,5 @@ pub(super) fn not_done(
         flags: StatusFlags::empty(),
         value: None,
         value_sequence: 0,
-    }))
+    })
 }

@@ -1,16 +1,15 @@
 //! What a server reads.
 
-use dlm_core::deadlock::{GlockReport, HolderReport};
 use dlm_core::{LockId, LockspaceId, OpId, Owner, Refusal, RequestFlags, ResourceName, ValueBlock};
 use prost::bytes::Bytes;
 
-use super::{lockspace_options, mode, resource_name, role};
+use super::holders::report;
+use super::{lockspace_options, mode};
 use crate::error::WireError;
 use crate::frame::{
-    ClientFrame, Hello, HoldersReport, LockspaceRefusal, Operation, OperationKind, QueryId,
-    RefusedOperation,
+    ClientFrame, Hello, LockspaceRefusal, Operation, OperationKind, RefusedOperation,
 };
-use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::name::Name;
 use crate::version::VersionRange;
 use crate::wire;
@@ -166,43 +165,6 @@ fn convert(wire: wire::Convert) -> Result<Result<OperationKind, InVain>, WireErr
 fn value(lock: u64, bytes: Option<Bytes>) -> Result<Option<ValueBlock>, InVain> {
     let value = bytes.map(|bytes| ValueBlock::new(&bytes)).transpose();
     value.map_err(|refusal| InVain::Lock(lock, refusal))
-}
-
-fn report(wire: wire::HoldersReport) -> Result<HoldersReport, WireError> {
-    let holders: usize = wire.glocks.iter().map(|glock| glock.holders.len()).sum();
-    let count = wire.tasks.len() + wire.glocks.len() + holders;
-    if count > REPORT_ENTRIES_MAX {
-        return Err(WireError::ReportTooLong { count });
-    }
-    let tasks = wire.tasks.into_iter();
-    let glocks = wire.glocks.into_iter();
-    Ok(HoldersReport {
-        query: QueryId(wire.query),
-        tasks: tasks
-            .map(|task| Ok((Owner(task.owner), Name::new(task.name)?)))
-            .collect::<Result<_, _>>()?,
-        glocks: glocks.map(glock).collect::<Result<_, _>>()?,
-    })
-}
-
-fn glock(wire: wire::GlockHolders) -> Result<GlockReport, WireError> {
-    Ok(GlockReport {
-        lockspace: LockspaceId(wire.lockspace),
-        name: resource_name(&wire.name)?,
-        holders: wire.holders.iter().map(holder).collect::<Result<_, _>>()?,
-    })
-}
-
-fn holder(wire: &wire::LocalHolder) -> Result<HolderReport, WireError> {
-    Ok(HolderReport {
-        serial: wire.serial,
-        owner: Owner(wire.owner),
-        mode: mode(wire.mode)?,
-        granted: wire.granted,
-        role: role(wire.role)?,
-        pins: wire.pins,
-        age_us: wire.age_us,
-    })
 }
 
 #[cfg(test)]

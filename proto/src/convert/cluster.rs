@@ -184,7 +184,7 @@ pub fn map_reply(wire: wire::MapReply) -> Result<Answer<SlotMap>, WireError> {
     })
 }
 
-fn slot_id(number: u32) -> Result<SlotId, WireError> {
+pub(super) fn slot_id(number: u32) -> Result<SlotId, WireError> {
     SlotId::new(number).ok_or(WireError::Slot { number })
 }
 

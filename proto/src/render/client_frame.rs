@@ -1,12 +1,12 @@
 //! What a client writes.
 
-use dlm_core::deadlock::{GlockReport, HolderReport};
 use prost::bytes::Bytes;
 
+use super::holders::report;
 use super::server_frame::value_bytes;
 use super::words;
-use crate::frame::{ClientFrame, Hello, HoldersReport, Operation, OperationKind};
-use crate::limits::{OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX};
+use crate::frame::{ClientFrame, Hello, Operation, OperationKind};
+use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::wire;
 
 /// The first frame of a client.
@@ -24,7 +24,7 @@ pub fn hello(hello: &Hello) -> wire::ClientFrame {
 
 /// Any frame of a client but the first.
 ///
-/// A report with more than [`REPORT_ENTRIES_MAX`] entries is cut after the last glock that fits.
+/// A report with more than [`REPORT_ENTRIES_MAX`](crate::limits::REPORT_ENTRIES_MAX) entries is cut after the last glock that fits.
 /// Whoever builds a graph from it misses edges then, but finds none that is not there.
 ///
 /// # Panics
@@ -101,55 +101,5 @@ fn operation(operation: &Operation) -> wire::Operation {
     wire::Operation {
         op: operation.op.0,
         kind: Some(kind),
-    }
-}
-
-fn report(report: &HoldersReport) -> wire::HoldersReport {
-    let mut left = REPORT_ENTRIES_MAX;
-    let mut fits = |entries: usize| match left.checked_sub(entries) {
-        Some(rest) => {
-            left = rest;
-            true
-        }
-        None => false,
-    };
-    wire::HoldersReport {
-        query: report.query.0,
-        glocks: report
-            .glocks
-            .iter()
-            .take_while(|glock| fits(1 + glock.holders.len()))
-            .map(glock_holders)
-            .collect(),
-        // After the glocks: a task without a name is still shown by its number.
-        tasks: report
-            .tasks
-            .iter()
-            .take_while(|_| fits(1))
-            .map(|(owner, name)| wire::TaskName {
-                owner: owner.0,
-                name: name.as_str().into(),
-            })
-            .collect(),
-    }
-}
-
-fn glock_holders(glock: &GlockReport) -> wire::GlockHolders {
-    wire::GlockHolders {
-        lockspace: glock.lockspace.0,
-        name: Bytes::copy_from_slice(glock.name.as_bytes()),
-        holders: glock.holders.iter().map(local_holder).collect(),
-    }
-}
-
-fn local_holder(holder: &HolderReport) -> wire::LocalHolder {
-    wire::LocalHolder {
-        serial: holder.serial,
-        owner: holder.owner.0,
-        mode: words::mode(holder.mode).into(),
-        granted: holder.granted,
-        role: words::role(holder.role).into(),
-        pins: holder.pins,
-        age_us: holder.age_us,
     }
 }

@@ -55,6 +55,7 @@ fn event(event: &Event) -> wire::Event {
                 token: token.0,
                 flags: flags.bits().into(),
                 value: value.as_ref().map(value_bytes),
+                ..wire::Done::default()
             })
         }
         Event::Blocking { lock, mode } => Kind::Blocking(wire::Blocking {

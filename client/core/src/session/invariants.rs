@@ -115,7 +115,8 @@ fn numbers_in_order(session: &Session) -> bool {
         let numbers = stream.unanswered.iter().map(|message| match *message {
             ToServer::Operation { number, .. }
             | ToServer::Everywhere { number, .. }
-            | ToServer::Claims { number, .. } => number,
+            | ToServer::Claims { number, .. }
+            | ToServer::Unreadable { number, .. } => number,
             ToServer::Hello(_) | ToServer::Acknowledge { .. } => 0,
         });
         let count = stream.unanswered.len() as u64;

@@ -204,7 +204,8 @@ const fn number_of(message: &ToServer) -> Option<u64> {
     match *message {
         ToServer::Operation { number, .. }
         | ToServer::Everywhere { number, .. }
-        | ToServer::Claims { number, .. } => Some(number),
+        | ToServer::Claims { number, .. }
+        | ToServer::Unreadable { number, .. } => Some(number),
         ToServer::Hello(_) | ToServer::Acknowledge { .. } => None,
     }
 }

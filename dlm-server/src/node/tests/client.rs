@@ -13,13 +13,16 @@ use dlm_core::link::{
 };
 use dlm_core::recovery::{Claim, Stands};
 use dlm_core::{Epoch, Incarnation, LockId, LockspaceId, LogIndex, Mode, OpId, Owner};
-use dlm_core::{RequestFlags, ResourceName, SessionId, SlotId, Status, Tick, Token};
+use dlm_core::{Refusal, RequestFlags, ResourceName, SessionId, SlotId, Status, Tick, Token};
 
 use super::super::StreamId;
 use super::world::{World, endpoint};
 
 const KEEPALIVE_US: u64 = 1_000_000;
 const CALL_US: u64 = 500_000;
+
+/// No lock of a client has this number.
+const UNREADABLE: LockId = LockId(u64::MAX);
 
 /// A lock, as far as the client was told.
 #[derive(Clone, Debug)]
@@ -179,6 +182,24 @@ impl Client {
         for server in servers {
             let op = self.op();
             let message = |number| ToServer::Everywhere { number, op, kind };
+            self.send(server, message, world);
+            ops.push(op);
+        }
+        ops
+    }
+
+    /// On every stream an operation that could not be read, on a lock that is none.
+    pub(super) fn unreadable(&mut self, why: Refusal, world: &mut World) -> Vec<OpId> {
+        let servers: Vec<usize> = self.links.keys().copied().collect();
+        let mut ops = Vec::new();
+        for server in servers {
+            let op = self.op();
+            let message = |number| ToServer::Unreadable {
+                number,
+                op,
+                lock: UNREADABLE,
+                why,
+            };
             self.send(server, message, world);
             ops.push(op);
         }
@@ -358,6 +379,10 @@ impl Client {
 
     fn is_done(&mut self, done: Done) {
         let op = done.op;
+        if done.lock == UNREADABLE {
+            self.answered.push((op, done));
+            return;
+        }
         let known = self.locks.get_mut(&done.lock);
         let known = known.filter(|known| known.pending.as_ref().is_some_and(|it| it.0 == op));
         let Some(known) = known else {

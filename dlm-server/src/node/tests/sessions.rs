@@ -3,7 +3,7 @@
 use dlm_core::call::Call;
 use dlm_core::cluster::{ClusterOptions, CommandRefusal, Death, Name};
 use dlm_core::link::{EverywhereKind, StreamRefusal};
-use dlm_core::{Mode, Owner, Status};
+use dlm_core::{Mode, Owner, Refusal, Status};
 
 use super::super::Notice;
 use super::client::{SPACE, name};
@@ -79,6 +79,27 @@ fn locks_are_served_by_the_masters_of_their_slots() {
         });
         let purged = world.clients[0].purged.iter();
         assert_eq!(purged.map(|(_, locks)| locks).sum::<u32>(), 24);
+    });
+}
+
+/// Its number is taken: what comes after it is no gap.
+#[test]
+fn what_could_not_be_read_is_refused_under_its_number_and_the_stream_goes_on() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 1, ClusterOptions::default());
+        let held = world.clients[0].lock(1, "a", Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let mut ops = Vec::new();
+        world.with_client(0, |client, world| {
+            ops = client.unreadable(Refusal::NameLength, world);
+        });
+        assert!(!ops.is_empty());
+        for op in ops {
+            world.until_status(0, op, Status::Refused(Refusal::NameLength));
+        }
+        let down = world.clients[0].convert(1, Mode::Nl);
+        world.until_status(0, down, Status::Granted);
+        assert_eq!(world.clients[0].ends, []);
     });
 }
 

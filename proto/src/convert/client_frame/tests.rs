@@ -1,14 +1,16 @@
 //! What a server takes from a client, and what it does not.
 
+use dlm_core::deadlock::{GlockReport, HolderReport};
 use proptest::prelude::*;
 use prost::Message;
 use prost::bytes::Bytes;
 use wire::operation::Kind;
 
 use super::*;
+use crate::frame::{HoldersReport, QueryId};
 use crate::glocks::{Glock, GlockHolder, GlocksReport, ObjectLines};
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::{FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX, render, strategies};
+use crate::{FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX, REPORT_ENTRIES_MAX, render, strategies};
 
 proptest! {
     /// Whatever comes is read or refused; what is read means the same when it is written again.

@@ -332,7 +332,8 @@ impl Cluster {
         let number = match message {
             ToServer::Operation { number, .. }
             | ToServer::Everywhere { number, .. }
-            | ToServer::Claims { number, .. } => number,
+            | ToServer::Claims { number, .. }
+            | ToServer::Unreadable { number, .. } => number,
             ToServer::Acknowledge { sequence } => {
                 process.events.retain(|event| event.0 > sequence);
                 return;

@@ -1,6 +1,7 @@
 //! Joining, the lease, streams that break, the end.
 
 use super::*;
+use dlm_core::Refusal;
 use dlm_core::cluster::CommandRefusal;
 
 const HELD_MS: u64 = 5000 - 500 - 5;
@@ -77,6 +78,32 @@ fn after_a_stop_the_end_comes_before_anything_else() {
         .event(1, ("a", 1), granted(1, 1, Mode::Ex, 9));
     assert_eq!(stage.answers(), vec![(1, Answer::Failed(Failure::Over))]);
     assert_eq!(lost(&stage), vec![Loss::Lease]);
+}
+
+/// As a server answers what it cannot read: it does not know of which slot it is.
+#[test]
+fn an_answer_without_a_slot_ends_what_is_under_way() {
+    let mut stage = Stage::ready();
+    stage.operate(1, request(1, "a", Mode::Ex, RequestFlags::empty()));
+    stage.event(1, ("a", 1), granted(1, 1, Mode::Ex, 9));
+    stage.operate(2, convert(1, Mode::Nl, RequestFlags::empty()));
+    let Event::Done(done) = granted(2, 1, Mode::Ex, 0) else {
+        panic!("an answer");
+    };
+    let why = Refusal::ValueLength;
+    let message = FromServer::Event {
+        sequence: 2,
+        slot: None,
+        event: Event::Done(Done {
+            status: Status::Refused(why),
+            mode: None,
+            ..done
+        }),
+    };
+    stage.receive(StreamId(1), message);
+    assert_eq!(stage.statuses(), vec![(2, Status::Refused(why))]);
+    stage.operate(3, unlock(1));
+    assert_eq!(stage.operations(), vec![(3, 3)], "it is still held");
 }
 
 #[test]
