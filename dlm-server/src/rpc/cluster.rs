@@ -1,0 +1,178 @@
+//! The calls to the cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlm_core::ServerId;
+use dlm_core::call::{Call, CallAnswer};
+use dlm_core::cluster::Endpoint;
+use glockwork_proto::call::OtherCall;
+use glockwork_proto::cluster::Answer;
+use glockwork_proto::{WireError, convert, render, wire};
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use super::reach::{Reach, Running};
+use crate::founding::Introduction;
+use crate::members::ServerIdentity;
+use crate::runtime::introduce;
+
+/// How long a call waits for a majority. Clients that are part of this software ask another server
+/// sooner.
+const CALL_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// `glockwork.v1.Cluster`.
+#[derive(Debug)]
+pub(crate) struct ClusterService {
+    reach: Arc<Reach>,
+}
+
+impl ClusterService {
+    pub(crate) const fn new(reach: Arc<Reach>) -> Self {
+        Self { reach }
+    }
+
+    async fn call<T>(&self, asked: Result<Call, WireError>) -> Result<Answer<T>, Status>
+    where
+        Answer<T>: TryFrom<CallAnswer, Error = OtherCall>,
+    {
+        let asked = asked.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let handle = self.reach.handle()?;
+        let answered = timeout(CALL_WAIT_MAX, handle.call(asked)).await;
+        let answer = answered.map_err(|_| {
+            Status::unavailable("no majority of the servers decides; start more of them")
+        })??;
+        Answer::try_from(answer).map_err(|error| Status::internal(error.to_string()))
+    }
+
+    /// Asks a new server which storage it has: it is a member under that, and no other.
+    async fn identity_of(
+        &self,
+        running: &Running,
+        server: ServerId,
+        endpoint: &Endpoint,
+    ) -> Result<ServerIdentity, Status> {
+        let members = |node: &crate::node::Node, _| node.replica().members().clone();
+        let members = running.handle.look(members).await?;
+        let nobody = ServerIdentity(0);
+        let ours = Introduction::of_member(running.identity, &members, (server, nobody));
+        let asked = introduce(ours, &self.reach.channels, endpoint).await;
+        let theirs = asked.map_err(|why| {
+            Status::failed_precondition(format!(
+                "no server answers at {endpoint} ({why}); start it first, with --id {} --join and a --peer of \
+                 this cluster",
+                server.0
+            ))
+        })?;
+        if theirs.server != server {
+            return Err(Status::failed_precondition(format!(
+                "server {} answers at {endpoint}, not server {}; correct the number or the address",
+                theirs.server.0, server.0
+            )));
+        }
+        let other = theirs.cluster.filter(|&of| of != running.identity.cluster);
+        if let Some(other) = other {
+            return Err(Status::failed_precondition(format!(
+                "server {} belongs to cluster {:032x} already; start it with an empty directory",
+                server.0, other.0
+            )));
+        }
+        Ok(theirs.identity)
+    }
+}
+
+#[tonic::async_trait]
+impl wire::cluster_server::Cluster for ClusterService {
+    async fn join(
+        &self,
+        request: Request<wire::JoinRequest>,
+    ) -> Result<Response<wire::JoinReply>, Status> {
+        let answer = self.call(convert::call_join(request.into_inner())).await?;
+        Ok(Response::new(render::join_reply(answer)))
+    }
+
+    async fn keep_alive(
+        &self,
+        request: Request<wire::KeepAliveRequest>,
+    ) -> Result<Response<wire::KeepAliveReply>, Status> {
+        let asked = Ok(convert::call_keep_alive(request.into_inner()));
+        Ok(Response::new(render::keepalive_reply(self.call(asked).await?)))
+    }
+
+    async fn goodbye(
+        &self,
+        request: Request<wire::GoodbyeRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let asked = Ok(convert::call_goodbye(request.into_inner()));
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+
+    async fn open_lockspace(
+        &self,
+        request: Request<wire::OpenLockspaceRequest>,
+    ) -> Result<Response<wire::OpenLockspaceReply>, Status> {
+        let asked = convert::call_open_lockspace(request.into_inner());
+        let answer = self.call(asked).await?;
+        Ok(Response::new(render::open_lockspace_reply(answer)))
+    }
+
+    async fn leave_lockspace(
+        &self,
+        request: Request<wire::LeaveLockspaceRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let asked = Ok(convert::call_leave_lockspace(request.into_inner()));
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+
+    async fn map(
+        &self,
+        _: Request<wire::MapRequest>,
+    ) -> Result<Response<wire::MapReply>, Status> {
+        let answer = self.call(Ok(Call::Map)).await?;
+        Ok(Response::new(render::map_reply(answer)))
+    }
+
+    async fn status(
+        &self,
+        _: Request<wire::ClusterStatusRequest>,
+    ) -> Result<Response<wire::ClusterStatusReply>, Status> {
+        let server = self.reach.server;
+        let look = move |node: &crate::node::Node, _| {
+            render::status(node.leader(), server, node.state())
+        };
+        Ok(Response::new(self.reach.handle()?.look(look).await?))
+    }
+
+    async fn add_server(
+        &self,
+        request: Request<wire::AddServerRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let garbled = |error: WireError| Status::invalid_argument(error.to_string());
+        let (server, endpoint) = convert::add_server(request.into_inner()).map_err(garbled)?;
+        let running = self.reach.running()?;
+        let identity = self.identity_of(&running, server, &endpoint).await?;
+        let asked = Call::AddServer {
+            server,
+            peer_endpoint: endpoint,
+            identity: identity.0,
+        };
+        Ok(Response::new(render::plain_reply(self.call(Ok(asked)).await?)))
+    }
+
+    async fn remove_server(
+        &self,
+        request: Request<wire::RemoveServerRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let server = ServerId(request.into_inner().server);
+        let asked = Ok(Call::RemoveServer { server });
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+
+    async fn evict(
+        &self,
+        request: Request<wire::EvictRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let asked = Ok(convert::call_evict(request.into_inner()));
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+}
