@@ -64,6 +64,11 @@ pub enum Input {
         /// How.
         outcome: FenceOutcome,
     },
+    /// Another server, of the same cluster, knows no member of this server's number and storage.
+    NotAMember {
+        /// Which.
+        said_by: ServerId,
+    },
 }
 
 /// Something to do, in the order in which it stands.
@@ -276,6 +281,12 @@ pub enum Notice {
         /// Under which epoch.
         epoch: Epoch,
     },
+    /// This server is none of its cluster's members any more, and may be stopped for good. It serves
+    /// nothing.
+    Removed {
+        /// Another server says so, which may be behind; otherwise this one has read it in the log.
+        said_by: Option<ServerId>,
+    },
     /// A server's message was not read.
     MessageRefused {
         /// Whose.
@@ -297,6 +308,7 @@ impl Notice {
             | Self::FenceFailed { .. }
             | Self::Evicts { .. }
             | Self::ImageBroken { .. }
+            | Self::Removed { .. }
             | Self::MessageRefused { .. } => true,
         }
     }

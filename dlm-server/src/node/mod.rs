@@ -23,6 +23,7 @@
 //! | `lease.rs` | the server's own lease |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
+//! | `membership.rs` | servers are added and removed |
 
 mod calls;
 mod config;
@@ -33,6 +34,7 @@ mod lease;
 mod ledger;
 mod log;
 mod masters;
+mod membership;
 mod message;
 mod moves;
 mod nonces;
@@ -61,6 +63,7 @@ use calls::{Relayed, ReplyTo};
 use coordinator::{Coordinator, Renewal};
 use lease::Lease;
 use masters::{Key, Masters};
+use membership::Asked;
 use nonces::Nonces;
 use streams::Streams;
 use wishes::Wishes;
@@ -79,8 +82,12 @@ pub struct Node {
     lease: Lease,
     leader: Option<ServerId>,
     coordinator: Option<Coordinator<ReplyTo>>,
-    /// When the members are compared with the state's servers next.
-    mirror_at: Tick,
+    /// When the leader looks next whether the members or the state's servers have to become others.
+    change_members_at: Tick,
+    /// Changes of the members that were called for.
+    asked: BTreeMap<Context, Asked>,
+    /// Whether this server is a member; `None` before it was told who the members are.
+    member: Option<bool>,
     contexts: u64,
     proposed: BTreeMap<Context, ReplyTo>,
     relays: u64,
@@ -116,7 +123,9 @@ impl Node {
             lease: Lease::new(config.timing),
             leader: None,
             coordinator: None,
-            mirror_at: now,
+            change_members_at: now,
+            asked: BTreeMap::new(),
+            member: None,
             contexts: 0,
             proposed: BTreeMap::new(),
             // An answer to what another process of this server relayed must not be taken for one of ours.
@@ -150,6 +159,7 @@ impl Node {
             Input::StreamClosed { stream } => self.streams.closed(stream),
             Input::Persisted { number } => self.events.push_back(Event::Persisted { number }),
             Input::FenceEnded { session, outcome } => self.fence_ended((session, outcome), out),
+            Input::NotAMember { said_by } => self.not_a_member(said_by, out),
         }
         self.settle(out);
     }

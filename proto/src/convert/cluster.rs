@@ -71,6 +71,9 @@ fn refusal(wire: wire::ClusterRefusal) -> Result<CommandRefusal, WireError> {
         Ok(Why::SlotThere) => CommandRefusal::SlotThere,
         Ok(Why::Moves) => CommandRefusal::Moves,
         Ok(Why::Exhausted) => CommandRefusal::Exhausted,
+        Ok(Why::OtherStorage) => CommandRefusal::OtherStorage,
+        Ok(Why::LastServer) => CommandRefusal::LastServer,
+        Ok(Why::Leaving) => CommandRefusal::Leaving,
         Ok(Why::Unspecified) | Err(_) => return Err(unknown),
     })
 }

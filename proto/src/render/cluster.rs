@@ -61,6 +61,9 @@ fn refusal(why: CommandRefusal) -> wire::ClusterRefusal {
         CommandRefusal::SlotThere => Why::SlotThere,
         CommandRefusal::Moves => Why::Moves,
         CommandRefusal::Exhausted => Why::Exhausted,
+        CommandRefusal::OtherStorage => Why::OtherStorage,
+        CommandRefusal::LastServer => Why::LastServer,
+        CommandRefusal::Leaving => Why::Leaving,
     };
     wire.why = number.into();
     wire

@@ -231,7 +231,7 @@ fn every_refusal_and_the_leader_come_back_as_they_were() {
         assert_eq!(plain_reply(wire), Ok(answer));
         read += 1;
     }
-    assert_eq!(read, 22, "one for each refusal");
+    assert_eq!(read, 25, "one for each refusal");
     let versions = CommandRefusal::Versions { min: 2, max: 5 };
     let now = Epoch(9);
     let answers = [
