@@ -2,11 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use dlm_core::ServerId;
 use glockwork_proto::{FRAME_BYTES_MAX, WireError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
+use crate::founding::FoundingError;
+use crate::replica::ReplicaError;
+use crate::runtime::{EngineError, Stopping};
+use crate::storage::StorageError;
 use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, OUTPUTS_QUEUED_MAX, SESSIONS_MAX};
 
 /// Why the server does not serve (any more).
@@ -35,6 +41,31 @@ pub enum ServeError {
     /// A rule that must always hold did not: going on could give two sessions the same lock.
     #[error("the server found itself broken (the log says how) and stopped; start it again")]
     Broken,
+    /// The data directory is another server's.
+    #[error(
+        "{dir} holds the storage of server {}, and this one was started as server {}; give the right --data or \
+         the right --id", of.0, started_as.0
+    )]
+    OtherServer {
+        /// Which directory.
+        dir: PathBuf,
+        /// Whose it is.
+        of: ServerId,
+        /// What the server was started as.
+        started_as: ServerId,
+    },
+    /// What is on the disk is not whole, or cannot be made.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It cannot become one of a cluster as it was started.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// The log cannot be taken up.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// It cannot go on.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The transport gave up.
     #[error("the server stopped: {0}; start it again")]
     Transport(#[from] tonic::transport::Error),
@@ -91,6 +122,45 @@ impl From<SessionError> for Status {
             SessionError::Wire(_) | SessionError::FrameGarbled(_) => Code::InvalidArgument,
             SessionError::HelloLate => Code::DeadlineExceeded,
             SessionError::Connection(_) | SessionError::Stopping => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Why the server ends a session's stream, where it is not the machine that does. The text is what the
+/// client gets; what the session has stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum LinkError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("a frame is longer than {FRAME_BYTES_MAX} bytes; send what it says in several")]
+    FrameTooLong,
+    #[error("a frame does not parse as glockwork.v1.ToServerFrame ({0})")]
+    FrameGarbled(String),
+    #[error("the connection broke: {0}; open another stream")]
+    Connection(String),
+    #[error("no hello came within {} s; send one as the first frame", HELLO_WAIT_MAX.as_secs())]
+    HelloLate,
+    #[error("the first frame has no hello; send one, alone")]
+    HelloMissing,
+    #[error("a second hello on one stream; open another stream")]
+    HelloAgain,
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+}
+
+impl From<LinkError> for Status {
+    fn from(error: LinkError) -> Self {
+        let code = match &error {
+            LinkError::Wire(WireError::OperationsTooMany { .. })
+            | LinkError::Wire(WireError::ReportTooLong { .. })
+            | LinkError::FrameTooLong => Code::ResourceExhausted,
+            LinkError::Wire(_)
+            | LinkError::FrameGarbled(_)
+            | LinkError::HelloMissing
+            | LinkError::HelloAgain => Code::InvalidArgument,
+            LinkError::HelloLate => Code::DeadlineExceeded,
+            LinkError::Connection(_) | LinkError::Stopping(_) => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

@@ -10,10 +10,14 @@
 
 pub mod embedded;
 pub mod error;
+pub mod fence;
+pub mod founding;
 pub mod limits;
 pub mod members;
 pub mod node;
 pub mod replica;
+pub mod runtime;
+pub mod settings;
 pub mod storage;
 
 mod glocks;

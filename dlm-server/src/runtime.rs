@@ -35,6 +35,7 @@ pub use engine::EngineError;
 pub use server::Server;
 
 pub(crate) use channel::Channels;
+pub(crate) use found::introduce;
 pub(crate) use handle::{Handle, Stopping};
 pub(crate) use outbox::{Outbox, OutboxStream};
 pub(crate) use sessions::{SessionOutbox, SessionQueue};
