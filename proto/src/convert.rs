@@ -24,15 +24,15 @@ mod to_server;
 mod words;
 
 pub use call::{
-    call, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
-    call_leave_lockspace, call_map, call_open_lockspace, call_replayed,
+    call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
+    call_leave_lockspace, call_map, call_open_lockspace, call_remove_server, call_replayed,
 };
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
-pub use founding::{introduce, introduced};
+pub use founding::introduction;
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use listing::{locks_page, lockspaces};

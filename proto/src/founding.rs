@@ -1,9 +1,11 @@
 //! How servers introduce themselves to each other before they have a cluster in common.
 
+use std::collections::BTreeSet;
+
 use dlm_core::ServerId;
 
-/// Who a server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a server says of itself to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introduction {
     /// Its number.
     pub server: ServerId,
@@ -11,13 +13,19 @@ pub struct Introduction {
     pub identity: u128,
     /// The cluster that it belongs to, where it belongs to one.
     pub cluster: Option<u128>,
+    /// What the server that it speaks to is to its cluster, where it knows.
+    pub you: Option<Standing>,
+    /// The servers that it wants to found a cluster with, itself included; none where it does not.
+    pub founders: Option<BTreeSet<ServerId>>,
 }
 
-/// What a server answers that another one introduced itself to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Introduced {
-    /// Who it is itself.
-    pub by: Introduction,
-    /// Whether its cluster has a member of the number that the other one named.
-    pub knows_you: bool,
+/// What a server is to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// No member has its number.
+    Stranger,
+    /// Its number is a member's that has another storage.
+    OtherStorage,
+    /// It is a member, with the storage that it has.
+    Member,
 }

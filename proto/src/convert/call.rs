@@ -6,8 +6,9 @@ use dlm_core::{LockspaceId, SessionId};
 
 use super::cluster::{
     join, join_reply, keepalive_reply, lockspace_name, map_reply, open_lockspace_reply, options,
-    plain_reply,
+    plain_reply, text,
 };
+use super::founding::{identity, server};
 use crate::error::WireError;
 use crate::wire;
 
@@ -93,6 +94,27 @@ pub const fn call_confirm_fence(wire: wire::ConfirmFenceRequest) -> Call {
     Call::FenceConfirmed { session }
 }
 
+/// A server is added.
+///
+/// # Errors
+/// [`WireError::Missing`], [`WireError::Text`], [`WireError::IdentityLength`].
+pub fn call_add_server(wire: wire::AddServerRequest) -> Result<Call, WireError> {
+    Ok(Call::AddServer {
+        server: server(wire.server)?,
+        peer_endpoint: text("a server's address", wire.peer_endpoint)?,
+        identity: identity("a server's identity", &wire.identity)?,
+    })
+}
+
+/// A server is removed.
+///
+/// # Errors
+/// [`WireError::Missing`].
+pub fn call_remove_server(wire: wire::RemoveServerRequest) -> Result<Call, WireError> {
+    let server = server(wire.server)?;
+    Ok(Call::RemoveServer { server })
+}
+
 /// Where the slots are.
 #[must_use]
 pub const fn call_map(_: wire::MapRequest) -> Call {
@@ -117,6 +139,8 @@ pub fn call(wire: wire::CallAsked) -> Result<Call, WireError> {
         Kind::Evict(one) => call_evict(one),
         Kind::ConfirmFence(one) => call_confirm_fence(one),
         Kind::Map(one) => call_map(one),
+        Kind::AddServer(one) => call_add_server(one)?,
+        Kind::RemoveServer(one) => call_remove_server(one)?,
     })
 }
 

@@ -1,9 +1,11 @@
 //! Servers that introduce themselves.
 
+use std::collections::BTreeSet;
+
 use dlm_core::ServerId;
 
 use crate::error::WireError;
-use crate::founding::{Introduced, Introduction};
+use crate::founding::{Introduction, Standing};
 use crate::wire;
 
 /// A random number in 16 bytes.
@@ -27,95 +29,81 @@ pub(super) const fn server(number: u64) -> Result<ServerId, WireError> {
 /// A server that introduces itself.
 ///
 /// # Errors
-/// [`WireError::IdentityLength`], or [`WireError::Missing`] where it has no number.
-pub fn introduce(wire: &wire::IntroduceRequest) -> Result<Introduction, WireError> {
+/// [`WireError::IdentityLength`], [`WireError::Missing`] where it or a founder has no number, or
+/// [`WireError::Enumeration`].
+pub fn introduction(wire: wire::Introduction) -> Result<Introduction, WireError> {
     let cluster = wire.cluster.as_deref();
     let cluster = cluster.map(|cluster| identity("a cluster's identity", cluster));
+    let you = match wire::Standing::try_from(wire.you) {
+        Ok(wire::Standing::Unspecified) => None,
+        Ok(wire::Standing::Stranger) => Some(Standing::Stranger),
+        Ok(wire::Standing::OtherStorage) => Some(Standing::OtherStorage),
+        Ok(wire::Standing::Member) => Some(Standing::Member),
+        Err(_) => {
+            let (what, value) = ("a standing", wire.you);
+            return Err(WireError::Enumeration { what, value });
+        }
+    };
+    let founders = wire.founders.into_iter().map(server);
+    let founders: BTreeSet<ServerId> = founders.collect::<Result<_, _>>()?;
     Ok(Introduction {
         server: server(wire.server)?,
         identity: identity("a server's identity", &wire.identity)?,
         cluster: cluster.transpose()?,
+        you,
+        founders: (!founders.is_empty()).then_some(founders),
     })
-}
-
-/// What it is answered.
-///
-/// # Errors
-/// As [`introduce`].
-pub fn introduced(wire: wire::Introduction) -> Result<Introduced, WireError> {
-    let knows_you = wire.knows_you;
-    let by = introduce(&wire::IntroduceRequest {
-        server: wire.server,
-        identity: wire.identity,
-        cluster: wire.cluster,
-    })?;
-    Ok(Introduced { by, knows_you })
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::option;
     use proptest::prelude::*;
-    use prost::Message;
-    use prost::bytes::Bytes;
+    use proptest::collection::btree_set;
 
     use super::*;
     use crate::render;
 
-    fn introduction() -> impl Strategy<Value = Introduction> {
-        let cluster = option::of(any::<u128>());
-        (1..=u64::MAX, any::<u128>(), cluster).prop_map(|(server, identity, cluster)| {
-            Introduction {
-                server: ServerId(server),
-                identity,
-                cluster,
-            }
-        })
+    prop_compose! {
+        fn introductions()(
+            server in 1_u64..,
+            identity: u128,
+            cluster in option::of(any::<u128>()),
+            you in option::of(prop_oneof![
+                Just(Standing::Stranger),
+                Just(Standing::OtherStorage),
+                Just(Standing::Member),
+            ]),
+            founders in option::of(btree_set((1_u64..).prop_map(ServerId), 1..8)),
+        ) -> Introduction {
+            Introduction { server: ServerId(server), identity, cluster, you, founders }
+        }
     }
 
     proptest! {
         #[test]
-        fn an_introduction_comes_back_as_it_was(
-            by in introduction(),
-            knows_you in any::<bool>(),
-        ) {
-            let bytes = render::introduce(by).encode_to_vec();
-            let wire = wire::IntroduceRequest::decode(&bytes[..]).unwrap();
-            prop_assert_eq!(introduce(&wire), Ok(by));
-            let answer = Introduced { by, knows_you };
-            let bytes = render::introduced(answer).encode_to_vec();
-            let wire = wire::Introduction::decode(&bytes[..]).unwrap();
-            prop_assert_eq!(introduced(wire), Ok(answer));
+        fn an_introduction_arrives_as_it_was_said(said in introductions()) {
+            prop_assert_eq!(introduction(render::introduction(&said)), Ok(said));
         }
     }
 
     #[test]
-    fn a_server_has_a_number_and_an_identity() {
-        let by = Introduction {
-            server: ServerId(3),
-            identity: 5,
-            cluster: Some(7),
+    fn who_says_nothing_of_itself_is_refused() {
+        let good = wire::Introduction {
+            server: 1,
+            identity: vec![7; 16].into(),
+            ..wire::Introduction::default()
         };
-        let whole = render::introduce(by);
-        let refused = |change: fn(&mut wire::IntroduceRequest)| {
-            let mut wire = whole.clone();
-            change(&mut wire);
-            introduce(&wire)
-        };
-        let short = |what| WireError::IdentityLength { what, bytes: 8 };
-        assert_eq!(
-            refused(|wire| wire.server = 0),
-            Err(WireError::Missing {
-                what: "a server's number"
-            })
-        );
-        assert_eq!(
-            refused(|wire| wire.identity = Bytes::from_static(&[1; 8])),
-            Err(short("a server's identity"))
-        );
-        assert_eq!(
-            refused(|wire| wire.cluster = Some(Bytes::from_static(&[1; 8]))),
-            Err(short("a cluster's identity"))
-        );
+        assert!(introduction(good.clone()).is_ok());
+        let bad = [
+            wire::Introduction { server: 0, ..good.clone() },
+            wire::Introduction { identity: vec![7; 15].into(), ..good.clone() },
+            wire::Introduction { cluster: Some(vec![7; 17].into()), ..good.clone() },
+            wire::Introduction { you: 9, ..good.clone() },
+            wire::Introduction { founders: vec![1, 0], ..good },
+        ];
+        for one in bad {
+            assert!(introduction(one.clone()).is_err(), "{one:?}");
+        }
     }
 }

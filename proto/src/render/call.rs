@@ -4,7 +4,8 @@ use dlm_core::call::{Call, CallAnswer};
 use dlm_core::cluster::Join;
 
 use super::cluster::{
-    join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, options, plain_reply,
+    join, join_reply, keepalive_reply, map_reply, nonce, open_lockspace_reply, options,
+    plain_reply,
 };
 use crate::cluster::{Answer, Joined, Opened};
 use crate::wire;
@@ -54,6 +55,18 @@ pub fn call(call: Call) -> Kind {
             Kind::ConfirmFence(wire::ConfirmFenceRequest { session: session.0 })
         }
         Call::Map => Kind::Map(wire::MapRequest {}),
+        Call::AddServer {
+            server,
+            peer_endpoint,
+            identity,
+        } => Kind::AddServer(wire::AddServerRequest {
+            server: server.0,
+            peer_endpoint: peer_endpoint.into(),
+            identity: nonce(identity),
+        }),
+        Call::RemoveServer { server } => {
+            Kind::RemoveServer(wire::RemoveServerRequest { server: server.0 })
+        }
     }
 }
 

@@ -1,27 +1,24 @@
 //! Servers that introduce themselves.
 
 use super::cluster::nonce;
-use crate::founding::{Introduced, Introduction};
+use crate::founding::{Introduction, Standing};
 use crate::wire;
 
 /// A server introduces itself.
 #[must_use]
-pub fn introduce(by: Introduction) -> wire::IntroduceRequest {
-    wire::IntroduceRequest {
-        server: by.server.0,
-        identity: nonce(by.identity),
-        cluster: by.cluster.map(nonce),
-    }
-}
-
-/// What it is answered.
-#[must_use]
-pub fn introduced(answer: Introduced) -> wire::Introduction {
-    let by = introduce(answer.by);
+pub fn introduction(of: &Introduction) -> wire::Introduction {
+    let you = match of.you {
+        None => wire::Standing::Unspecified,
+        Some(Standing::Stranger) => wire::Standing::Stranger,
+        Some(Standing::OtherStorage) => wire::Standing::OtherStorage,
+        Some(Standing::Member) => wire::Standing::Member,
+    };
+    let founders = of.founders.iter().flatten();
     wire::Introduction {
-        server: by.server,
-        identity: by.identity,
-        cluster: by.cluster,
-        knows_you: answer.knows_you,
+        server: of.server.0,
+        identity: nonce(of.identity),
+        cluster: of.cluster.map(nonce),
+        you: you.into(),
+        founders: founders.map(|server| server.0).collect(),
     }
 }
