@@ -1,0 +1,305 @@
+//! Three servers with empty disks, in every order of what can happen to them: they introduce themselves,
+//! what they say is late or lost, they stop and start again, they make their storages, and one of them
+//! loses its disk.
+
+use std::collections::HashSet;
+
+use super::*;
+
+const ALL: [usize; 3] = [0, 1, 2];
+
+/// What is under way at once; with more, the same is only said more often.
+const FLYING_MAX: usize = 2;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Process {
+    /// It has no storage yet.
+    New(Founder),
+    /// It ended, and said this.
+    Stopped(String),
+    /// A server of its cluster, with the members that it knows of.
+    Member(ClusterId, BTreeMap<ServerId, ServerIdentity>),
+}
+
+/// A message under way: an introduction, or the answer to one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Flying {
+    from: usize,
+    to: usize,
+    said: Introduction,
+    answer: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    identities: [ServerIdentity; 3],
+    processes: [Process; 3],
+    flying: Vec<Flying>,
+    /// How often the last server's disk may still be wiped. Which server it is makes no difference.
+    wipes: u8,
+    /// All clusters that a storage was made for, and their first members.
+    made: BTreeMap<ClusterId, BTreeMap<ServerId, ServerIdentity>>,
+    /// Those of them that a majority had storages for, at one time.
+    worked: BTreeSet<ClusterId>,
+}
+
+fn id(at: usize) -> ServerId {
+    ServerId(at as u64 + 1)
+}
+
+impl World {
+    fn new(wipes: u8) -> Self {
+        let identities = ALL.map(|at| ServerIdentity(at as u128 + 10));
+        let processes = ALL.map(|at| start(at, identities[at]));
+        Self {
+            identities,
+            processes,
+            flying: Vec::new(),
+            wipes,
+            made: BTreeMap::new(),
+            worked: BTreeSet::new(),
+        }
+    }
+
+    /// Every world that this one can become by one event.
+    fn next(&self) -> Vec<Self> {
+        let mut worlds = Vec::new();
+        let mut add = |change: &dyn Fn(&mut Self)| {
+            let mut world = self.clone();
+            change(&mut world);
+            worlds.push(world);
+        };
+        for at in ALL {
+            if self.flying.len() < FLYING_MAX {
+                for to in ALL.into_iter().filter(|&to| to != at) {
+                    add(&|world| world.introduce(at, to));
+                }
+            }
+            add(&|world| world.act(at));
+            add(&|world| world.restart(at));
+            add(&|world| world.learn(at));
+        }
+        for at in 0..self.flying.len() {
+            add(&|world| world.arrive(at));
+            add(&|world| drop(world.flying.remove(at)));
+        }
+        if self.wipes > 0 {
+            add(&|world| world.wipe());
+        }
+        worlds
+    }
+
+    fn introduce(&mut self, from: usize, to: usize) {
+        if let Process::New(founder) = &self.processes[from] {
+            let said = founder.introduction();
+            let answer = false;
+            self.flying.push(Flying {
+                from,
+                to,
+                said,
+                answer,
+            });
+        }
+    }
+
+    fn arrive(&mut self, at: usize) {
+        let Flying {
+            from,
+            to,
+            said,
+            answer,
+        } = self.flying.remove(at);
+        let asked_by = (said.server, said.identity);
+        if let Process::New(founder) = &mut self.processes[to]
+            && let Err(error) = founder.hear(answer.then(|| id(from)), said)
+        {
+            self.processes[to] = Process::Stopped(error.to_string());
+        }
+        if answer {
+            return;
+        }
+        let said = match &self.processes[to] {
+            Process::New(founder) => founder.introduction(),
+            Process::Stopped(_) => return,
+            Process::Member(cluster, known) => {
+                let identity = Identity {
+                    cluster: *cluster,
+                    server: id(to),
+                    server_identity: self.identities[to],
+                };
+                let voter = true;
+                let members = known
+                    .iter()
+                    .map(|(&server, &identity)| (server, Member { identity, voter }));
+                Introduction::of_member(identity, &Members::new(members), asked_by)
+            }
+        };
+        let answer = true;
+        let (from, to) = (to, from);
+        self.flying.push(Flying {
+            from,
+            to,
+            said,
+            answer,
+        });
+    }
+
+    fn act(&mut self, at: usize) {
+        let Process::New(founder) = &self.processes[at] else {
+            return;
+        };
+        self.processes[at] = match founder.decide() {
+            Ok(Decision::Wait(_)) => return,
+            Err(error) => Process::Stopped(error.to_string()),
+            Ok(Decision::Create(identity, founding)) => {
+                let members: BTreeMap<_, _> = match founding {
+                    Founding::Together(members) => members
+                        .iter()
+                        .map(|(server, member)| (server, member.identity))
+                        .collect(),
+                    _ => BTreeMap::new(),
+                };
+                let first = self.made.entry(identity.cluster);
+                let first = first.or_insert_with(|| members.clone());
+                assert!(members.is_empty() || *first == members);
+                Process::Member(identity.cluster, members)
+            }
+        };
+        for (&cluster, first) in &self.made {
+            let has = |at: &usize| {
+                let member = first.get(&id(*at)) == Some(&self.identities[*at]);
+                let made = matches!(self.processes[*at], Process::Member(of, _) if of == cluster);
+                member && made
+            };
+            if ALL.iter().filter(|at| has(at)).count() > first.len() / 2 {
+                self.worked.insert(cluster);
+            }
+        }
+    }
+
+    /// A process without a storage forgets what it heard.
+    fn restart(&mut self, at: usize) {
+        if !matches!(self.processes[at], Process::Member(..)) {
+            self.processes[at] = start(at, self.identities[at]);
+        }
+    }
+
+    /// A server that joined hears from a cluster that works who its members are.
+    fn learn(&mut self, at: usize) {
+        if let Process::Member(cluster, known) = &mut self.processes[at]
+            && self.worked.contains(cluster)
+        {
+            known.clone_from(&self.made[cluster]);
+        }
+    }
+
+    fn wipe(&mut self) {
+        let at = 2;
+        self.wipes -= 1;
+        self.identities[at].0 += 100;
+        self.processes[at] = start(at, self.identities[at]);
+    }
+
+    /// What becomes of it when everything arrives, and who stops is started again.
+    fn end(mut self) -> Self {
+        while !self.flying.is_empty() {
+            self.arrive(0);
+        }
+        for _ in 0..4 {
+            for at in ALL.into_iter().rev() {
+                if matches!(self.processes[at], Process::Stopped(_)) {
+                    self.restart(at);
+                }
+                for to in ALL.into_iter().rev().filter(|&to| to != at) {
+                    self.introduce(at, to);
+                    while !self.flying.is_empty() {
+                        self.arrive(0);
+                    }
+                }
+                self.act(at);
+                self.learn(at);
+            }
+        }
+        self
+    }
+
+    fn cluster(&self, at: usize) -> Option<ClusterId> {
+        match self.processes[at] {
+            Process::Member(cluster, _) => Some(cluster),
+            _ => None,
+        }
+    }
+}
+
+fn start(at: usize, identity: ServerIdentity) -> Process {
+    let plan = Plan {
+        server: id(at),
+        peers: ALL.into_iter().map(id).collect(),
+        join: false,
+    };
+    Process::New(Founder::new(plan, identity).expect("a plan"))
+}
+
+/// Looks at every world that can come to be.
+fn search(first: World, mut look: impl FnMut(&World)) -> usize {
+    let mut seen = HashSet::from([first.clone()]);
+    let mut next = vec![first];
+    while let Some(world) = next.pop() {
+        look(&world);
+        for world in world.next() {
+            if !seen.contains(&world) {
+                seen.insert(world.clone());
+                next.push(world);
+            }
+        }
+    }
+    seen.len()
+}
+
+#[test]
+fn three_servers_found_one_cluster() {
+    let mut ends = 0;
+    let worlds = search(World::new(0), |world| {
+        assert!(world.made.len() <= 1, "{world:#?}");
+        for process in &world.processes {
+            assert!(!matches!(process, Process::Stopped(_)), "{world:#?}");
+        }
+        if world.flying.is_empty() {
+            ends += 1;
+            let end = world.clone().end();
+            let founded = ALL.map(|at| end.cluster(at));
+            assert!(founded[0].is_some(), "{world:#?}");
+            assert_eq!(founded, [founded[0]; 3], "{world:#?}");
+        }
+    });
+    println!("{worlds} worlds, {ends} ends");
+}
+
+#[test]
+fn with_a_disk_lost_on_the_way_one_cluster_works() {
+    let (mut ends, mut wiped, mut whole) = (0, 0, 0);
+    let worlds = search(World::new(1), |world| {
+        assert!(world.worked.len() <= 1, "{world:#?}");
+        if world.flying.is_empty() {
+            ends += 1;
+            let end = world.clone().end();
+            assert_eq!(end.worked.len(), 1, "{world:#?}");
+            let founded = ALL.map(|at| end.cluster(at));
+            assert!(founded[0].is_some(), "{world:#?}");
+            assert_eq!(founded[1], founded[0], "{world:#?}");
+            match &end.processes[2] {
+                Process::Stopped(why) => {
+                    assert!(why.contains("`dlm server remove 3`"), "{why}");
+                    wiped += 1;
+                }
+                Process::Member(cluster, _) => {
+                    assert_eq!(Some(*cluster), founded[0], "{world:#?}");
+                    whole += 1;
+                }
+                Process::New(_) => panic!("{end:#?}"),
+            }
+        }
+    });
+    println!("{worlds} worlds, {ends} ends: {wiped} without the wiped one, {whole} with all");
+    assert!(wiped > 0 && whole > 0);
+}
