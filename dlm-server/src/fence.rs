@@ -16,6 +16,6 @@ impl std::fmt::Display for FenceCommand {
 impl FenceCommand {
     /// Runs.
     pub async fn run(&self, _: SessionId, _: &Name) -> FenceOutcome {
-        FenceOutcome::Failed { reason: Name::new("x".to_owned()).unwrap() }
+        FenceOutcome::Failed
     }
 }

@@ -25,7 +25,7 @@ mod words;
 
 pub use call::{
     call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
-    call_leave_lockspace, call_map, call_open_lockspace, call_remove_server, call_replayed,
+    call_leave_lockspace, call_map, call_open_lockspace, call_remove_server, call_replayed, endpoint,
 };
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
 pub use cluster::{

@@ -24,7 +24,7 @@ pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
-pub use founding::introduction;
+pub use founding::{identity, introduction};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};

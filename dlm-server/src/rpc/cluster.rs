@@ -148,23 +148,22 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::AddServerRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
         let garbled = |error: WireError| Status::invalid_argument(error.to_string());
-        let (server, endpoint) = convert::add_server(request.into_inner()).map_err(garbled)?;
+        let mut request = request.into_inner();
+        let at = convert::endpoint("a server's address", request.peer_endpoint.clone());
+        let at = at.map_err(garbled)?;
         let running = self.reach.running()?;
-        let identity = self.identity_of(&running, server, &endpoint).await?;
-        let asked = Call::AddServer {
-            server,
-            peer_endpoint: endpoint,
-            identity: identity.0,
-        };
-        Ok(Response::new(render::plain_reply(self.call(Ok(asked)).await?)))
+        let server = ServerId(request.server);
+        let identity = self.identity_of(&running, server, &at).await?;
+        request.identity = render::identity(identity.0);
+        let asked = convert::call_add_server(request);
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 
     async fn remove_server(
         &self,
         request: Request<wire::RemoveServerRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
-        let server = ServerId(request.into_inner().server);
-        let asked = Ok(Call::RemoveServer { server });
+        let asked = convert::call_remove_server(request.into_inner());
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 
@@ -173,6 +172,22 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::EvictRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
         let asked = Ok(convert::call_evict(request.into_inner()));
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+
+    async fn replayed(
+        &self,
+        request: Request<wire::ReplayedRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let asked = Ok(convert::call_replayed(request.into_inner()));
+        Ok(Response::new(render::plain_reply(self.call(asked).await?)))
+    }
+
+    async fn confirm_fence(
+        &self,
+        request: Request<wire::ConfirmFenceRequest>,
+    ) -> Result<Response<wire::PlainReply>, Status> {
+        let asked = Ok(convert::call_confirm_fence(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 }

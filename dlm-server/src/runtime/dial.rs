@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dlm_core::ServerId;
 use dlm_core::cluster::{Endpoint, Timing};
-use glockwork_proto::convert;
-use glockwork_proto::peer::{PEER_MESSAGE_BYTES_MAX, PeerHello};
+use glockwork_proto::peer::PeerHello;
+use glockwork_proto::{PEER_MESSAGE_BYTES_MAX, convert};
 use glockwork_proto::wire::peer_client::PeerClient;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -53,7 +53,7 @@ pub(super) async fn keep(
         };
         let why = match connected {
             Ok(mut replies) => {
-                info!(%server, %endpoint, "connected to server");
+                info!(server = server.0, %endpoint, "connected to server");
                 said.clear();
                 pause_us = dial.timing.reconnect_us_min;
                 tokio::select! {
@@ -68,9 +68,9 @@ pub(super) async fn keep(
         };
         // Once for each reason: a server that is down is tried for as long as it is down.
         if why == said {
-            debug!(%server, %endpoint, "no connection to server: {why}");
+            debug!(server = server.0, %endpoint, "no connection to server: {why}");
         } else {
-            warn!(%server, %endpoint, "no connection to server: {why}");
+            warn!(server = server.0, %endpoint, "no connection to server: {why}");
             said = why;
         }
         sleep(Duration::from_micros(pause_us)).await;

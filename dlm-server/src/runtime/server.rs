@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dlm_core::cluster::Endpoint;
-use glockwork_proto::peer::{PEER_MESSAGE_BYTES_MAX, PeerHello};
+use glockwork_proto::peer::PeerHello;
 use glockwork_proto::wire::cluster_server::ClusterServer;
 use glockwork_proto::wire::founding_server::FoundingServer;
 use glockwork_proto::wire::link_server::LinkServer;
 use glockwork_proto::wire::peer_server::PeerServer;
-use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, VersionRange};
+use glockwork_proto::{
+    FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;

@@ -1,7 +1,7 @@
 //! Calls of the cluster service, and how they end.
 
 use dlm_core::call::{Call, CallAnswer};
-use dlm_core::cluster::NamedReplay;
+use dlm_core::cluster::{Endpoint, NamedReplay};
 use dlm_core::{LockspaceId, SessionId};
 
 use super::cluster::{
@@ -101,9 +101,17 @@ pub const fn call_confirm_fence(wire: wire::ConfirmFenceRequest) -> Call {
 pub fn call_add_server(wire: wire::AddServerRequest) -> Result<Call, WireError> {
     Ok(Call::AddServer {
         server: server(wire.server)?,
-        peer_endpoint: text("a server's address", wire.peer_endpoint)?,
+        peer_endpoint: endpoint("a server's address", wire.peer_endpoint)?,
         identity: identity("a server's identity", &wire.identity)?,
     })
+}
+
+/// Where somebody is found.
+///
+/// # Errors
+/// [`WireError::Text`].
+pub fn endpoint(what: &'static str, wire: String) -> Result<Endpoint, WireError> {
+    text(what, wire)
 }
 
 /// A server is removed.

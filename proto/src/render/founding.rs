@@ -1,8 +1,16 @@
 //! Servers that introduce themselves.
 
+use prost::bytes::Bytes;
+
 use super::cluster::nonce;
 use crate::founding::{Introduction, Standing};
 use crate::wire;
+
+/// The random number that a server's storage was given.
+#[must_use]
+pub fn identity(identity: u128) -> Bytes {
+    nonce(identity)
+}
 
 /// A server introduces itself.
 #[must_use]
