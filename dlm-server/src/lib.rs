@@ -8,13 +8,16 @@
 //!
 //! Other programs take a server as a library through [`embedded`], and through nothing else.
 
+pub mod access;
 pub mod embedded;
 pub mod error;
 pub mod limits;
 pub mod members;
 pub mod node;
 pub mod replica;
+pub mod settings;
 pub mod storage;
+pub mod tls;
 
 mod glocks;
 mod lockspaces;
