@@ -131,14 +131,22 @@ impl Access {
     /// # Errors
     /// [`AccessError::NoCertificate`].
     pub fn authorized(&self, extensions: &Extensions) -> Result<Caller, AccessError> {
-        if matches!(self, Self::Everything) {
-            return Ok(Caller(None));
-        }
         let info = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
         let certificates = info.and_then(TlsConnectInfo::peer_certs);
         // The holder's own comes first.
         let first = certificates.as_deref().and_then(|all| all.first());
-        let names = first.and_then(|first| names(first.as_ref()));
+        self.holder(first.map(|first| first.as_ref()))
+    }
+
+    /// What the holder of this certificate (DER) may do, or whoever shows none.
+    ///
+    /// # Errors
+    /// [`AccessError::NoCertificate`].
+    pub fn holder(&self, certificate: Option<&[u8]>) -> Result<Caller, AccessError> {
+        if matches!(self, Self::Everything) {
+            return Ok(Caller(None));
+        }
+        let names = certificate.and_then(names);
         Ok(self.caller(&names.ok_or(AccessError::NoCertificate)?))
     }
 
