@@ -8,17 +8,20 @@
 //!
 //! Other programs take a server as a library through [`embedded`], and through nothing else.
 
+pub mod access;
 pub mod embedded;
 pub mod error;
 pub mod fence;
 pub mod founding;
 pub mod limits;
 pub mod members;
+pub mod metrics;
 pub mod node;
 pub mod replica;
 pub mod runtime;
 pub mod settings;
 pub mod storage;
+pub mod tls;
 
 mod glocks;
 mod lockspaces;
