@@ -87,6 +87,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::JoinRequest>,
     ) -> Result<Response<wire::JoinReply>, Status> {
+        self.reach.caller(&request)?;
         let answer = self.call(convert::call_join(request.into_inner())).await?;
         Ok(Response::new(render::join_reply(answer)))
     }
@@ -95,6 +96,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::KeepAliveRequest>,
     ) -> Result<Response<wire::KeepAliveReply>, Status> {
+        self.reach.caller(&request)?;
         let asked = Ok(convert::call_keep_alive(request.into_inner()));
         Ok(Response::new(render::keepalive_reply(self.call(asked).await?)))
     }
@@ -103,6 +105,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::GoodbyeRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?;
         let asked = Ok(convert::call_goodbye(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -111,6 +114,8 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::OpenLockspaceRequest>,
     ) -> Result<Response<wire::OpenLockspaceReply>, Status> {
+        let caller = self.reach.caller(&request)?;
+        caller.lockspace(&request.get_ref().name)?;
         let asked = convert::call_open_lockspace(request.into_inner());
         let answer = self.call(asked).await?;
         Ok(Response::new(render::open_lockspace_reply(answer)))
@@ -120,22 +125,25 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::LeaveLockspaceRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?;
         let asked = Ok(convert::call_leave_lockspace(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 
     async fn map(
         &self,
-        _: Request<wire::MapRequest>,
+        request: Request<wire::MapRequest>,
     ) -> Result<Response<wire::MapReply>, Status> {
+        self.reach.caller(&request)?;
         let answer = self.call(Ok(Call::Map)).await?;
         Ok(Response::new(render::map_reply(answer)))
     }
 
     async fn status(
         &self,
-        _: Request<wire::ClusterStatusRequest>,
+        request: Request<wire::ClusterStatusRequest>,
     ) -> Result<Response<wire::ClusterStatusReply>, Status> {
+        self.reach.caller(&request)?;
         let server = self.reach.server;
         let look = move |node: &crate::node::Node, _| {
             render::status(node.leader(), server, node.state())
@@ -147,6 +155,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::AddServerRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?.operator("add a server")?;
         let garbled = |error: WireError| Status::invalid_argument(error.to_string());
         let mut request = request.into_inner();
         let at = convert::endpoint("a server's address", request.peer_endpoint.clone());
@@ -163,6 +172,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::RemoveServerRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?.operator("remove a server")?;
         let asked = convert::call_remove_server(request.into_inner());
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -171,6 +181,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::EvictRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?.operator("evict a session")?;
         let asked = Ok(convert::call_evict(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -179,6 +190,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::ReplayedRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?;
         let asked = Ok(convert::call_replayed(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -187,6 +199,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::ConfirmFenceRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
+        self.reach.caller(&request)?.operator("confirm a fence")?;
         let asked = Ok(convert::call_confirm_fence(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }

@@ -26,6 +26,7 @@ impl wire::founding_server::Founding for FoundingService {
         &self,
         request: Request<wire::Introduction>,
     ) -> Result<Response<wire::Introduction>, Status> {
+        self.reach.caller(&request)?.server()?;
         let theirs = convert::introduction(request.into_inner())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let theirs = Introduction::from(theirs);

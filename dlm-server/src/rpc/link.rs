@@ -34,7 +34,9 @@ impl wire::link_server::Link for LinkService {
         &self,
         request: Request<Streaming<wire::ToServerFrame>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
-        let handle = self.reach.handle()?.clone();
+        // What it may lock was looked at when its session opened its lockspaces.
+        self.reach.caller(&request)?;
+        let handle = self.reach.handle()?;
         let (outbox, stream) = Outbox::new(SessionQueue::default());
         let reader = Reader {
             frames: request.into_inner(),

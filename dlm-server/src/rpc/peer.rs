@@ -26,16 +26,16 @@ impl PeerService {
     }
 
     fn greet(&self, running: &Running, hello: &PeerHello) -> Result<PeerWelcome, Status> {
-        if hello.cluster != running.cluster.0 {
+        if hello.cluster != running.identity.cluster.0 {
             return Err(Status::failed_precondition(format!(
                 "server {} belongs to cluster {:032x}, and you to {:032x}; correct the address",
-                self.reach.server.0, running.cluster.0, hello.cluster
+                self.reach.server.0, running.identity.cluster.0, hello.cluster
             )));
         }
         Ok(PeerWelcome {
-            cluster: running.cluster.0,
+            cluster: running.identity.cluster.0,
             server: self.reach.server,
-            identity: self.reach.identity()?.0,
+            identity: running.identity.server_identity.0,
             version: PROTOCOL_VERSION,
         })
     }
@@ -51,6 +51,7 @@ impl wire::peer_server::Peer for PeerService {
         &self,
         request: Request<Streaming<wire::PeerFrame>>,
     ) -> Result<Response<Replies>, Status> {
+        self.reach.caller(&request)?.server()?;
         let running = self.reach.running()?;
         let mut frames = request.into_inner();
         let first = timeout(HELLO_WAIT_MAX, frames.message()).await;
@@ -59,7 +60,7 @@ impl wire::peer_server::Peer for PeerService {
         let hello = first
             .hello
             .ok_or_else(|| Status::invalid_argument("the first frame has no hello"))?;
-        let welcome = self.greet(running, &hello)?;
+        let welcome = self.greet(&running, &hello)?;
         let handle = running.handle.clone();
         handle
             .peer_opened(hello.server, hello.endpoint.clone())

@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use dlm_core::ServerId;
 use tokio::sync::Notify;
-use tonic::Status;
+use tonic::{Request, Status};
 
+use crate::access::{Access, Caller};
 use crate::founding::{Decision, Founder, FoundingError, Introduction};
 use crate::members::Members;
 use crate::runtime::{Channels, Handle, Stopping};
@@ -18,6 +19,7 @@ pub(crate) struct Reach {
     pub(crate) server: ServerId,
     /// How it connects to others.
     pub(crate) channels: Channels,
+    access: Access,
     stage: Mutex<Stage>,
     /// Another server introduced itself.
     heard: Notify,
@@ -48,13 +50,19 @@ pub(crate) struct Running {
 }
 
 impl Reach {
-    pub(crate) const fn new(server: ServerId, channels: Channels) -> Self {
+    pub(crate) const fn new(server: ServerId, channels: Channels, access: Access) -> Self {
         Self {
             server,
             channels,
+            access,
             stage: Mutex::new(Stage::Starting),
             heard: Notify::const_new(),
         }
+    }
+
+    /// Who asks, and what that one may do.
+    pub(crate) fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        Ok(self.access.authorized(request.extensions())?)
     }
 
     /// The server begins to look for its cluster.

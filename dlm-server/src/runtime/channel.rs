@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dlm_core::cluster::Endpoint;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Target};
+use tonic::transport::{Channel, Endpoint as Target};
+
+use crate::tls::{self, Tls};
 
 /// How long a connection may take to be made and greeted.
 pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -18,7 +20,7 @@ const PROBE_WAIT_MAX: Duration = Duration::from_millis(1000);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Channels {
     /// Where servers speak TLS: whom to trust and what to show.
-    pub(crate) tls: Option<ClientTlsConfig>,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Channels {
@@ -40,22 +42,13 @@ impl Channels {
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Target, String> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let uri = format!("{scheme}://{endpoint}");
-        let target = Target::from_shared(uri).map_err(|error| reason(&error))?;
-        let target = target
+        let target = tls::to_server(endpoint, self.tls.as_ref()).map_err(|error| reason(&error))?;
+        Ok(target
             .connect_timeout(CONNECT_WAIT_MAX)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PROBE_INTERVAL)
             .keep_alive_timeout(PROBE_WAIT_MAX)
-            .keep_alive_while_idle(true);
-        match &self.tls {
-            Some(tls) => {
-                let tls = target.tls_config(tls.clone());
-                tls.map_err(|error| reason(&error))
-            }
-            None => Ok(target),
-        }
+            .keep_alive_while_idle(true))
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::server::HealthReporter;
 use tracing::warn;
 
@@ -66,18 +66,24 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let failed = |source| ServeError::listen(settings.listen, source);
         let addr = listener.local_addr().map_err(failed)?;
-        if !addr.ip().is_loopback() {
+        if !addr.ip().is_loopback() && settings.tls.is_none() {
             warn!(%addr, "clients are not authenticated: whoever reaches this address gets locks");
         }
         // An answer that waits for the acknowledgement of the one before would cost 40 ms.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let reach = Arc::new(Reach::new(settings.server, Channels::default()));
-        let (health, router) = router(&reach).await;
+        let reach = Arc::new(Reach::new(
+            settings.server,
+            Channels {
+                tls: settings.tls.clone(),
+            },
+            settings.access.clone(),
+        ));
+        let (health, router) = router(settings, &reach).await?;
 
         let (announce, mut announced) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let life = Life {
-            endpoint: endpoint(settings, addr),
+            endpoint: settings.advertised(addr),
             settings: settings.clone(),
             reach: Arc::clone(&reach),
             announce,
@@ -156,14 +162,10 @@ impl Server {
 
 const SERVICES: [&str; 3] = ["", "glockwork.v1.Link", "glockwork.v1.Cluster"];
 
-/// Where others find the server.
-fn endpoint(settings: &Settings, addr: SocketAddr) -> Endpoint {
-    settings.advertise.clone().unwrap_or_else(|| {
-        Endpoint::new(addr.to_string()).expect("an address is short and has no control characters")
-    })
-}
-
-async fn router(reach: &Arc<Reach>) -> (HealthReporter, tonic::transport::server::Router) {
+async fn router(
+    settings: &Settings,
+    reach: &Arc<Reach>,
+) -> Result<(HealthReporter, Router), ServeError> {
     let link = LinkServer::new(LinkService::new(Arc::clone(reach)))
         .max_decoding_message_size(FRAME_BYTES_MAX);
     let peer = PeerServer::new(PeerService::new(Arc::clone(reach)))
@@ -174,7 +176,11 @@ async fn router(reach: &Arc<Reach>) -> (HealthReporter, tonic::transport::server
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<LinkServer<LinkService>>().await;
     health.set_serving::<ClusterServer<ClusterService>>().await;
-    let router = tonic::transport::Server::builder()
+    let mut builder = tonic::transport::Server::builder();
+    if let Some(tls) = &settings.tls {
+        builder = builder.tls_config(tls.server())?;
+    }
+    let router = builder
         .http2_keepalive_interval(Some(PROBE_INTERVAL))
         .http2_keepalive_timeout(Some(PROBE_WAIT_MAX))
         .add_service(link)
@@ -184,7 +190,7 @@ async fn router(reach: &Arc<Reach>) -> (HealthReporter, tonic::transport::server
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(DESCRIPTOR_IS_OURS))
         .add_service(reflection().build_v1alpha().expect(DESCRIPTOR_IS_OURS));
-    (health, router)
+    Ok((health, router))
 }
 
 const DESCRIPTOR_IS_OURS: &str = "the descriptor was made by the compiler that made the code";
@@ -211,11 +217,10 @@ impl Life {
             _ = &mut stopped => return Ok(()),
         };
         let identity = found.stored.identity;
-        self.reach.is(identity.server_identity);
         let (handle, inbox) = Handle::new();
         let engine = self.engine(found, handle.clone())?;
         self.reach.runs(Running {
-            cluster: identity.cluster,
+            identity,
             handle: handle.clone(),
         });
         tokio::spawn(async move {
