@@ -2,27 +2,22 @@
 //!
 //! Each new server draws its storage's identity ([`Draft`](crate::storage::Draft)), has it on the disk,
 //! and then introduces itself to every server of the list that it was started with, and is introduced to
-//! in turn, again and again. [`Founder`] is told what was said and decides. Nobody leads, and nobody is
-//! asked twice: when a server knows the identities of all, it makes its storage with them as the first
-//! members, and the cluster's number is a digest of them ([`cluster_of`]). So whoever knows the same
-//! founds the same, at whatever time.
+//! in turn, again and again; each says whom it has heard of. [`Founder`] is told what was said and
+//! decides. Nobody leads: when a server knows the identities of all, and has heard from all that they
+//! know the same, it makes its storage with them as the first members. The cluster's number is a digest
+//! of them ([`cluster_of`]), so that all who know the same found the same, at whatever time.
 //!
 //! # Why there are not two clusters
 //!
-//! A cluster works once a majority of its first members have made their storage, and a storage is made
-//! once. So two clusters of one list of servers have a server in common that has made a storage for
-//! both: one whose disk was wiped in between. It founds again only when it has heard, in this life of
-//! its process, from all others, and those of the first cluster's majority say that they have founded
-//! without its new storage. What an introduction says must therefore be true when it arrives, which
-//! takes two rules that the caller keeps:
+//! Two clusters of one list of servers differ in a server that had its disk wiped in between. A server
+//! that says that it knows the new storage has not founded with the old one when it says so, and does
+//! not afterwards: it takes no storage back that was replaced, and after a restart it hears the old one
+//! no more. And nobody founds with the new storage before all others have said so. So of the cluster with
+//! the old storage there is nothing, or what was wiped. For this to be true, a caller hears an
+//! introduction ([`Founder::hear`]) before it answers it, and answers as its cluster's from the moment
+//! that it has a storage ([`Introduction::of_member`]).
 //!
-//! - a server hears an introduction ([`Founder::hear`]) before it answers it, so that it does not found
-//!   with the storage that the other had before;
-//! - a server that has made its storage answers as its cluster's
-//!   ([`Introduction::of_member`]).
-//!
-//! Servers that were given different lists do not have that server in common. They say their lists to
-//! each other, and do not found with one that has another.
+//! Servers that were given different lists see that in each other's introductions, and do not found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,9 +31,6 @@ mod error;
 mod tests;
 
 pub use error::{FoundingError, Waiting};
-
-/// How often a peer may come with another storage, before something is wrong.
-const STORAGES_MAX: usize = 16;
 
 /// What a server with an empty disk was started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +56,16 @@ pub struct Introduction {
     pub cluster: Option<ClusterId>,
     /// What the one it speaks to is to its cluster; none where it does not know.
     pub you: Option<Standing>,
-    /// The servers that it wants to found a cluster with, itself included; none where it does not.
-    pub founders: Option<BTreeSet<ServerId>>,
+    /// The servers that it wants to found a cluster with, itself included, and the identities that it
+    /// knows of them; none where it does not want to.
+    pub founders: Option<Founders>,
 }
+
+/// The servers that are to found a cluster, and the identities of those that were heard of.
+pub type Founders = BTreeMap<ServerId, Option<ServerIdentity>>;
+
+/// How often a peer may come with another storage, before something is wrong.
+const STORAGES_MAX: usize = 16;
 
 /// What a server is to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +118,7 @@ struct Heard {
     identity: ServerIdentity,
     cluster: Option<ClusterId>,
     you: Option<Standing>,
+    founders: Option<Founders>,
     /// The identities that it had before.
     before: Vec<ServerIdentity>,
 }
@@ -177,17 +177,18 @@ impl Founder {
         }
     }
 
-    fn founders(&self) -> BTreeSet<ServerId> {
-        let all = self.peers.iter().chain([&self.server]);
-        all.copied().collect()
+    fn founders(&self) -> Founders {
+        let identity = |peer| self.heard.get(peer).map(|heard| heard.identity);
+        let peers = self.peers.iter().map(|peer| (*peer, identity(peer)));
+        peers.chain([(self.server, Some(self.identity))]).collect()
     }
 
     /// Takes what a server said. `asked` is the server whose address it was asked at; none where it
     /// introduced itself. Who is not among the peers is not listened to.
     ///
     /// # Errors
-    /// [`FoundingError::WrongServer`], [`FoundingError::SameNumber`], [`FoundingError::ListsDiffer`],
-    /// [`FoundingError::StorageBack`].
+    /// [`FoundingError::WrongServer`], [`FoundingError::SameNumber`],
+    /// [`FoundingError::ListsDiffer`], [`FoundingError::StorageBack`].
     pub fn hear(
         &mut self,
         asked: Option<ServerId>,
@@ -208,23 +209,26 @@ impl Founder {
         if !self.peers.contains(&server) {
             return Ok(());
         }
-        let ours = self.founders();
-        if let Some(theirs) = said.founders.filter(|theirs| !self.join && *theirs != ours) {
-            return Err(FoundingError::ListsDiffer {
-                server,
-                ours,
-                theirs,
-            });
-        }
-        let before = match self.heard.remove(&server) {
-            None => Vec::new(),
-            Some(mut heard) => {
-                if heard.identity != said.identity {
-                    heard.before.push(heard.identity);
-                }
-                heard.before
+        if let Some(theirs) = &said.founders
+            && !self.join
+        {
+            let ours: BTreeSet<ServerId> = self.founders().into_keys().collect();
+            let theirs: BTreeSet<ServerId> = theirs.keys().copied().collect();
+            if theirs != ours {
+                return Err(FoundingError::ListsDiffer {
+                    server,
+                    ours,
+                    theirs,
+                });
             }
-        };
+        }
+        let mut before = Vec::new();
+        if let Some(known) = self.heard.remove(&server) {
+            before = known.before;
+            if known.identity != said.identity {
+                before.push(known.identity);
+            }
+        }
         // What was under way when its disk was wiped, or two processes in turn.
         if before.contains(&said.identity) || before.len() >= STORAGES_MAX {
             return Err(FoundingError::StorageBack { server });
@@ -233,6 +237,7 @@ impl Founder {
             identity: said.identity,
             cluster: said.cluster,
             you: said.you,
+            founders: said.founders,
             before,
         };
         self.heard.insert(server, heard);
@@ -251,10 +256,12 @@ impl Founder {
             .copied()
             .collect();
         let Some(cluster) = self.founded()? else {
-            return Ok(match (self.join, missing.is_empty()) {
-                (true, _) => Decision::Wait(Waiting::Founded),
-                (false, true) => self.together(),
-                (false, false) => Decision::Wait(Waiting::Introduced(missing)),
+            let apart = self.apart();
+            return Ok(match () {
+                () if self.join => Decision::Wait(Waiting::Founded),
+                () if !missing.is_empty() => Decision::Wait(Waiting::Introduced(missing)),
+                () if !apart.is_empty() => Decision::Wait(Waiting::Agreed(apart)),
+                () => self.together(),
             });
         };
         let complete = !self.join && missing.is_empty();
@@ -302,6 +309,22 @@ impl Founder {
         heard
             .filter_map(|(&by, heard)| Some((heard.you?, by)))
             .max()
+    }
+
+    /// The peers that are to found too and have not said that they know what this server knows.
+    fn apart(&self) -> BTreeSet<ServerId> {
+        let ours = self.founders();
+        let differs = |heard: &Heard| {
+            heard
+                .founders
+                .as_ref()
+                .is_some_and(|theirs| *theirs != ours)
+        };
+        let heard = self.heard.iter();
+        heard
+            .filter(|(_, heard)| differs(heard))
+            .map(|(&server, _)| server)
+            .collect()
     }
 
     fn identities(&self) -> BTreeMap<ServerId, ServerIdentity> {

@@ -109,6 +109,8 @@ pub enum FoundingError {
 pub enum Waiting {
     /// That these introduce themselves.
     Introduced(BTreeSet<ServerId>),
+    /// That these say that they have heard what this server has.
+    Agreed(BTreeSet<ServerId>),
     /// That these introduce themselves; the others have founded already, and count on this server.
     Rest {
         /// Their cluster.
@@ -136,6 +138,11 @@ impl fmt::Display for Waiting {
             Self::Introduced(servers) => {
                 write!(f, "waiting to hear from server {}", List(servers))
             }
+            Self::Agreed(servers) => write!(
+                f,
+                "waiting for server {} to have heard from all others",
+                List(servers)
+            ),
             Self::Rest { cluster, missing } => write!(
                 f,
                 "waiting to hear from server {}; this server is a member of cluster {:032x}, and \

@@ -24,14 +24,32 @@ fn start(peers: &[u64], join: bool) -> Result<Founder, FoundingError> {
     Founder::new(plan, ME)
 }
 
-/// A server without a cluster, of identity ten times its number.
+/// The founders of a list, of which the servers `known` were heard of.
+fn founders(list: &[u64], known: &[u64]) -> Option<Founders> {
+    let identity = |server| known.contains(&server).then(|| new(server).identity);
+    let list = list.iter();
+    Some(
+        list.map(|&server| (ServerId(server), identity(server)))
+            .collect(),
+    )
+}
+
+/// A server without a cluster, of identity ten times its number, which founds nothing.
 fn new(server: u64) -> Introduction {
     Introduction {
         server: ServerId(server),
         identity: ServerIdentity(u128::from(server) * 10),
         cluster: None,
         you: None,
-        founders: Some(servers(&[1, 2, 3])),
+        founders: None,
+    }
+}
+
+/// The same, and it founds with the three; it has heard from these.
+fn founding(server: u64, known: &[u64]) -> Introduction {
+    Introduction {
+        founders: founders(&[1, 2, 3], known),
+        ..new(server)
     }
 }
 
@@ -84,19 +102,22 @@ fn who_is_alone_founds_at_once() {
 }
 
 #[test]
-fn a_cluster_is_founded_when_all_are_known() {
+fn a_cluster_is_founded_when_all_know_all() {
     let mut founder = founder();
-    hear(&mut founder, new(2));
-    assert_eq!(
-        waiting(&founder),
-        Waiting::Introduced(servers(&[3])),
-        "one is missing"
-    );
+    let missing = Waiting::Introduced(servers(&[3]));
+    hear(&mut founder, founding(2, &[2]));
+    assert_eq!(waiting(&founder), missing);
     // Itself, at its own address; and a server that this one was not told of.
-    hear(&mut founder, new(1));
-    hear(&mut founder, new(7));
-    assert_eq!(waiting(&founder), Waiting::Introduced(servers(&[3])));
-    hear(&mut founder, new(3));
+    hear(&mut founder, founding(1, &[1]));
+    hear(&mut founder, founding(7, &[7]));
+    assert_eq!(waiting(&founder), missing);
+    hear(&mut founder, founding(3, &[1, 2, 3]));
+    assert_eq!(waiting(&founder), Waiting::Agreed(servers(&[2])));
+    assert_eq!(
+        founder.introduction().founders,
+        founders(&[1, 2, 3], &[1, 2, 3])
+    );
+    hear(&mut founder, founding(2, &[1, 2, 3]));
     let (number, founding) = created(&founder);
     assert_eq!(number, cluster());
     let Founding::Together(members) = founding else {
@@ -210,7 +231,7 @@ fn what_was_set_up_wrongly_is_said() {
     let heard = founder().hear(None, twin);
     assert_eq!(heard, Err(FoundingError::SameNumber { server }));
     let longer = Introduction {
-        founders: Some(servers(&[1, 2, 3, 4])),
+        founders: founders(&[1, 2, 3, 4], &[]),
         ..new(2)
     };
     let error = founder().hear(None, longer).expect_err("another list");

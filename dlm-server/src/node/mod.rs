@@ -38,6 +38,7 @@ mod membership;
 mod message;
 mod moves;
 mod nonces;
+mod notice;
 mod requests;
 mod streams;
 #[cfg(test)]
