@@ -259,7 +259,7 @@ impl Client {
         };
         if let CallAnswer::NotLeader(leader) = answer {
             let there = (0..world.count()).find(|&server| Some(endpoint(server)) == leader);
-            self.target = there.unwrap_or((self.target + 1) % world.count());
+            self.target = there.unwrap_or_else(|| (self.target + 1) % world.count());
             self.wanted[at].2 = Tick(0);
             // Not at once, or nobody would ever get to elect anybody.
             return;
