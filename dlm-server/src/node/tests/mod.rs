@@ -5,6 +5,7 @@
 mod client;
 mod failover;
 mod leases;
+mod membership;
 mod moves;
 mod sessions;
 mod world;

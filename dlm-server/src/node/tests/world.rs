@@ -109,7 +109,7 @@ pub(super) struct World {
     pub(super) answers: Vec<(CallId, CallAnswer)>,
 }
 
-fn identity(server: usize) -> Identity {
+pub(super) fn identity(server: usize) -> Identity {
     let number = server as u64 + 1;
     Identity {
         cluster: ClusterId(1),
@@ -158,6 +158,34 @@ impl World {
             world.start(server);
         }
         world
+    }
+
+    /// A server that nobody has added yet starts; says which.
+    pub(super) fn join(&mut self) -> usize {
+        let server = self.servers.len();
+        let disk = MemoryStorage::create(identity(server), Founding::Join);
+        self.servers.push(Server {
+            disk,
+            life: None,
+            lives: 0,
+        });
+        self.start(server);
+        server
+    }
+
+    /// How many servers there are, those that do not run or are no members included.
+    pub(super) fn count(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The server is killed and its disk is another one, with this identity.
+    pub(super) fn wipe(&mut self, server: usize, server_identity: ServerIdentity) {
+        self.kill(server);
+        let identity = Identity {
+            server_identity,
+            ..identity(server)
+        };
+        self.servers[server].disk = MemoryStorage::create(identity, Founding::Join);
     }
 
     pub(super) fn chance(&mut self, below: u64) -> u64 {
@@ -231,7 +259,7 @@ impl World {
         &self.servers[server].life.as_ref().expect("it runs").node
     }
 
-    fn runs(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn runs(&self) -> impl Iterator<Item = usize> {
         (0..self.servers.len()).filter(|&server| self.servers[server].life.is_some())
     }
 
@@ -261,10 +289,15 @@ impl World {
 
     /// Runs until `what` is so.
     pub(super) fn until(&mut self, name: &str, what: impl Fn(&Self) -> bool) {
+        self.until_by(5_000, name, what);
+    }
+
+    /// Runs until `what` is so, and looks every so many microseconds.
+    pub(super) fn until_by(&mut self, micros: u64, name: &str, what: impl Fn(&Self) -> bool) {
         let until = self.now.plus(PATIENCE_US);
         while !what(self) {
             assert!(self.now < until, "{name}: still not at {:?}", self.now);
-            self.run(5_000);
+            self.run(micros);
         }
     }
 
