@@ -10,9 +10,10 @@
 //! behind when it ends.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -37,11 +38,18 @@ const REST_WAIT_MAX: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceCommand {
     /// The program; without a slash it is looked for in `PATH`.
-    pub program: OsString,
+    pub program: PathBuf,
     /// Its first arguments.
-    pub args: Vec<OsString>,
+    pub args: Vec<String>,
     /// How long it may take, before it is killed and has failed.
     pub time_limit: Duration,
+}
+
+impl fmt::Display for FenceCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        self.args.iter().try_for_each(|arg| write!(f, " {arg}"))
+    }
 }
 
 impl FenceCommand {

@@ -22,6 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_core::ServerId;
+use glockwork_proto::founding as wire;
 
 use crate::members::{Member, Members, ServerIdentity, VOTERS_MAX};
 use crate::storage::{ClusterId, Founding, Identity, cluster_of};
@@ -31,6 +32,7 @@ mod error;
 mod tests;
 
 pub use error::{FoundingError, Waiting};
+pub use glockwork_proto::founding::Standing;
 
 /// What a server with an empty disk was started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +69,45 @@ pub type Founders = BTreeMap<ServerId, Option<ServerIdentity>>;
 /// How often a peer may come with another storage, before something is wrong.
 const STORAGES_MAX: usize = 16;
 
-/// What a server is to a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
-    /// No member has its number.
-    Stranger,
-    /// Its number is a member's that has another storage.
-    OtherStorage,
-    /// It is a member, with the storage it has.
-    Member,
+impl From<wire::Introduction> for Introduction {
+    fn from(wire: wire::Introduction) -> Self {
+        let wire::Introduction {
+            server,
+            identity,
+            cluster,
+            you,
+            founders,
+        } = wire;
+        Self {
+            server,
+            identity: ServerIdentity(identity),
+            cluster: cluster.map(ClusterId),
+            you,
+            founders: founders.map(|all| {
+                let identities = all.into_iter();
+                identities
+                    .map(|(server, known)| (server, known.map(ServerIdentity)))
+                    .collect()
+            }),
+        }
+    }
+}
+
+impl From<Introduction> for wire::Introduction {
+    fn from(ours: Introduction) -> Self {
+        Self {
+            server: ours.server,
+            identity: ours.identity.0,
+            cluster: ours.cluster.map(|cluster| cluster.0),
+            you: ours.you,
+            founders: ours.founders.map(|all| {
+                let identities = all.into_iter();
+                identities
+                    .map(|(server, known)| (server, known.map(|known| known.0)))
+                    .collect()
+            }),
+        }
+    }
 }
 
 impl Introduction {

@@ -18,7 +18,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 async fn client(cluster: &Cluster, server: u64) -> ClusterClient<Channel> {
     let at = format!("http://{}", cluster.addr(ServerId(server)));
-    ClusterClient::connect(at).await.expect("connected")
+    let channel = Channel::from_shared(at).expect("an address");
+    ClusterClient::new(channel.connect().await.expect("connected"))
 }
 
 async fn status(client: &mut ClusterClient<Channel>) -> wire::ClusterStatusReply {
@@ -40,6 +41,10 @@ async fn until(client: &mut ClusterClient<Channel>, so: impl Fn(&wire::ClusterSt
     timeout(WAIT_MAX, asked).await.expect("it becomes so");
 }
 
+fn slot_of(slot: &wire::SlotState) -> u64 {
+    slot.master.as_ref().map_or(0, |master| master.server)
+}
+
 /// Whether all slots are served, each by one of these.
 fn served_by(status: &wire::ClusterStatusReply, servers: &[u64]) -> bool {
     let state = status.state.as_ref().expect("a state");
@@ -47,10 +52,10 @@ fn served_by(status: &wire::ClusterStatusReply, servers: &[u64]) -> bool {
         && state
             .slots
             .iter()
-            .all(|slot| slot.serving && servers.contains(&slot.server))
+            .all(|slot| slot.serving && servers.contains(&slot_of(slot)))
         && servers
             .iter()
-            .all(|server| state.slots.iter().any(|slot| slot.server == *server))
+            .all(|server| state.slots.iter().any(|slot| slot_of(slot) == *server))
 }
 
 async fn join(client: &mut ClusterClient<Channel>, nonce: u8) -> wire::JoinReply {
@@ -129,14 +134,14 @@ async fn a_fourth_server_is_added_and_takes_its_share() {
     let cluster = Cluster::start(3, dir.path()).await.expect("started");
     timeout(WAIT_MAX, cluster.ready()).await.expect("ready");
     let settings = cluster.settings(ServerId(1));
-    let fourth = Server::start_with(&Settings {
+    let settings = Settings {
         server: ServerId(4),
         join: true,
         data: Some(dir.path().join("4")),
         peers: settings.peers.clone(),
         ..Settings::alone(([127, 0, 0, 1], 0).into())
-    });
-    let fourth = fourth.await.expect("started");
+    };
+    let fourth = Server::start_with(&settings).await.expect("started");
     let mut first = client(&cluster, 1).await;
     let leader = timeout(WAIT_MAX, async {
         loop {
@@ -152,6 +157,7 @@ async fn a_fourth_server_is_added_and_takes_its_share() {
     let request = wire::AddServerRequest {
         server: 4,
         peer_endpoint: endpoint.to_string(),
+        ..wire::AddServerRequest::default()
     };
     let reply = client(&cluster, leader).await.add_server(request).await;
     let reply = reply.expect("an answer").into_inner();

@@ -1,6 +1,6 @@
 //! How servers introduce themselves to each other before they have a cluster in common.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use dlm_core::ServerId;
 
@@ -15,12 +15,13 @@ pub struct Introduction {
     pub cluster: Option<u128>,
     /// What the server that it speaks to is to its cluster, where it knows.
     pub you: Option<Standing>,
-    /// The servers that it wants to found a cluster with, itself included; none where it does not.
-    pub founders: Option<BTreeSet<ServerId>>,
+    /// The servers that it wants to found a cluster with, itself included, and the identities of those that
+    /// it has heard; none where it does not want to.
+    pub founders: Option<BTreeMap<ServerId, Option<u128>>>,
 }
 
 /// What a server is to a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// No member has its number.
     Stranger,

@@ -51,6 +51,17 @@ impl fmt::Display for Notice {
                  from what its clients hold",
                 epoch.0
             ),
+            Self::Removed { said_by: None } => f.write_str(
+                "this server was removed from its cluster: it serves nothing, and may be stopped for good",
+            ),
+            Self::Removed {
+                said_by: Some(by),
+            } => write!(
+                f,
+                "server {} says that this one was removed from its cluster: see `dlm server list`; where that is \
+                 so, it may be stopped for good",
+                by.0
+            ),
             Self::MessageRefused { from, why } => {
                 write!(f, "a message of server {} was not read: {why}", from.0)
             }

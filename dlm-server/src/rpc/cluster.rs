@@ -146,7 +146,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         self.reach.caller(&request)?;
         let server = self.reach.server;
         let look = move |node: &crate::node::Node, _| {
-            render::status(node.leader(), server, node.state())
+            render::status(node.state(), node.leader(), server)
         };
         Ok(Response::new(self.reach.handle()?.look(look).await?))
     }

@@ -69,7 +69,7 @@ impl wire::peer_server::Peer for PeerService {
         // The welcome is all that is ever said in this direction; the stream stays open as long as the
         // other side's does, and so shows each side that the other is there.
         let (open, replies) = mpsc::channel(1);
-        let welcome = Ok(render::peer_welcome(&welcome));
+        let welcome = Ok(render::peer_welcome(welcome));
         open.try_send(welcome).expect("a new channel has room for one");
         tokio::spawn(async move {
             if let Err(status) = read(frames, &handle, &hello).await {

@@ -42,10 +42,7 @@ pub(super) async fn keep(
     loop {
         let endpoint = at.borrow_and_update().clone();
         // Who says something to it from now on says it to this connection, while it is being made, too.
-        let (outbox, frames) = Outbox::new(PeerQueue {
-            hello: Some(dial.ours.clone()),
-            ..PeerQueue::default()
-        });
+        let (outbox, frames) = Outbox::new(PeerQueue::new(dial.ours.clone()));
         newest.send_replace(Arc::clone(&outbox));
         let connected = tokio::select! {
             connected = connect(&dial, server, &endpoint, frames) => connected,

@@ -16,7 +16,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Takes over a storage. It is closed when this is dropped and what was given is written.
-    pub(super) fn new(mut storage: impl Storage + Send + 'static) -> std::io::Result<Self> {
+    pub(super) fn new(mut storage: Box<dyn Storage + Send>) -> std::io::Result<Self> {
         let (writes, queue) = blocking::channel::<Write>();
         let (acknowledge, done) = mpsc::unbounded_channel();
         thread::Builder::new()

@@ -37,7 +37,7 @@ pub(super) async fn storage(settings: &Settings, reach: &Reach) -> Result<Found,
     let Some(dir) = &settings.data else {
         return Ok(in_memory(settings.server)?);
     };
-    if !EngineStorage::is_made(dir) {
+    if !Identity::is_kept_in(dir) {
         found(dir, settings, reach).await?;
     }
     let (storage, stored) = EngineStorage::open(dir)?;

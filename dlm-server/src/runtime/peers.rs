@@ -9,6 +9,7 @@ use glockwork_proto::peer::{PeerFrame, PeerHello};
 use glockwork_proto::{render, wire};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::warn;
 
 use super::dial::{self, Dial};
 use super::outbox::{Outbox, Queue};
@@ -22,8 +23,18 @@ const MESSAGES_QUEUED_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct PeerQueue {
     /// What the stream begins with, once it begins.
-    pub(super) hello: Option<PeerHello>,
+    hello: Option<PeerHello>,
     messages: VecDeque<PeerMessage>,
+}
+
+impl PeerQueue {
+    /// For a stream that begins with this.
+    pub(super) fn new(hello: PeerHello) -> Self {
+        Self {
+            hello: Some(hello),
+            ..Self::default()
+        }
+    }
 }
 
 impl Queue for PeerQueue {
@@ -37,10 +48,13 @@ impl Queue for PeerQueue {
                 ..PeerFrame::default()
             }));
         }
-        if self.messages.is_empty() {
-            return None;
+        while !self.messages.is_empty() {
+            match PeerFrame::of_queue(&mut self.messages) {
+                Ok(frame) => return Some(render::peer_frame(frame)),
+                Err(error) => warn!("{error}"),
+            }
         }
-        Some(render::peer_frame(PeerFrame::of_queue(&mut self.messages)))
+        None
     }
 }
 

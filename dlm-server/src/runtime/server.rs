@@ -231,7 +231,7 @@ impl Life {
         Ok(engine.run(inbox).await?)
     }
 
-    fn engine(self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
+    fn engine(&self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
         let Self {
             settings,
             endpoint,
@@ -261,7 +261,7 @@ impl Life {
             server: settings.server,
             nonce: random::number(),
             peer_endpoint: endpoint.clone(),
-            endpoint,
+            endpoint: endpoint.clone(),
             timing: settings.timing,
             limits: settings.limits,
             fence_command: settings.fence.is_some(),
@@ -276,7 +276,7 @@ impl Life {
             peers: Peers::new(dial, settings.peers.clone()),
             fence: settings.fence.clone(),
             handle,
-            announced: announce,
+            announced: announce.clone(),
             tick: std::time::Duration::from_micros(settings.timing.tick_us),
         }))
     }

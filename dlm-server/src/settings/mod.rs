@@ -34,12 +34,12 @@ pub use mistake::{Mistake, Mistakes, Source};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use dlm_core::cluster::{Endpoint, Timing};
 use dlm_core::{Limits, ServerId};
 
 use crate::access::Access;
+use crate::fence::FenceCommand;
 use crate::tls::Tls;
 
 /// What a server is told before it starts. It fits together: whoever has one needs to check nothing.
@@ -78,17 +78,6 @@ pub struct Settings {
     pub faults: bool,
     /// What is logged, as a filter that `tracing` takes.
     pub log: String,
-}
-
-/// What makes sure that a dead session's node writes nothing more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FenceCommand {
-    /// Which program: a path, or a name that is looked for in `PATH`.
-    pub program: PathBuf,
-    /// Its first arguments. The number and the name of the session come after them.
-    pub args: Vec<String>,
-    /// How long it may take before it has failed.
-    pub time_limit: Duration,
 }
 
 /// What [`Settings::load`] found.

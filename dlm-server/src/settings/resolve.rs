@@ -13,7 +13,8 @@ use super::durations::{checked, with_server_lease, with_session_lease};
 use super::file::{self, FileSays};
 use super::layer::{self, CONFIG_VARIABLE, Environment, Layer};
 use super::mistake::{Mistake, Mistakes, Source};
-use super::{Effective, FenceCommand, Flags, Key, Loaded, Settings, value};
+use super::{Effective, Flags, Key, Loaded, Settings, value};
+use crate::fence::FenceCommand;
 use crate::access::{Access, Rule};
 use crate::tls::{Tls, TlsFile, TlsFiles};
 

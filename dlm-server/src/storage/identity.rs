@@ -70,6 +70,12 @@ impl Identity {
         format!("{text}check {check:016x}\n")
     }
 
+    /// Whether a server's storage was made in this directory: it has an identity, readable or not.
+    #[must_use]
+    pub fn is_kept_in(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     /// Writes the file so that it is there as a whole or not at all.
     pub(super) fn save(&self, dir: &Path) -> Result<(), StorageError> {
         let (new, file) = (dir.join(NEW), dir.join(FILE));

@@ -1,6 +1,6 @@
 //! Servers that introduce themselves.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use dlm_core::ServerId;
 
@@ -44,8 +44,8 @@ pub fn introduction(wire: wire::Introduction) -> Result<Introduction, WireError>
             return Err(WireError::Enumeration { what, value });
         }
     };
-    let founders = wire.founders.into_iter().map(server);
-    let founders: BTreeSet<ServerId> = founders.collect::<Result<_, _>>()?;
+    let founders = wire.founders.into_iter().map(founder);
+    let founders: BTreeMap<_, _> = founders.collect::<Result<_, _>>()?;
     Ok(Introduction {
         server: server(wire.server)?,
         identity: identity("a server's identity", &wire.identity)?,
@@ -55,11 +55,17 @@ pub fn introduction(wire: wire::Introduction) -> Result<Introduction, WireError>
     })
 }
 
+fn founder(wire: wire::Founder) -> Result<(ServerId, Option<u128>), WireError> {
+    let known = wire.identity.as_deref();
+    let known = known.map(|known| identity("a founder's identity", known));
+    Ok((server(wire.server)?, known.transpose()?))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::option;
     use proptest::prelude::*;
-    use proptest::collection::btree_set;
+    use proptest::collection::btree_map;
 
     use super::*;
     use crate::render;
@@ -74,7 +80,7 @@ mod tests {
                 Just(Standing::OtherStorage),
                 Just(Standing::Member),
             ]),
-            founders in option::of(btree_set((1_u64..).prop_map(ServerId), 1..8)),
+            founders in option::of(btree_map((1_u64..).prop_map(ServerId), option::of(any::<u128>()), 1..8)),
         ) -> Introduction {
             Introduction { server: ServerId(server), identity, cluster, you, founders }
         }
@@ -100,7 +106,7 @@ mod tests {
             wire::Introduction { identity: vec![7; 15].into(), ..good.clone() },
             wire::Introduction { cluster: Some(vec![7; 17].into()), ..good.clone() },
             wire::Introduction { you: 9, ..good.clone() },
-            wire::Introduction { founders: vec![1, 0], ..good },
+            wire::Introduction { founders: vec![wire::Founder::default()], ..good },
         ];
         for one in bad {
             assert!(introduction(one.clone()).is_err(), "{one:?}");

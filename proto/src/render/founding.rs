@@ -27,6 +27,11 @@ pub fn introduction(of: &Introduction) -> wire::Introduction {
         identity: nonce(of.identity),
         cluster: of.cluster.map(nonce),
         you: you.into(),
-        founders: founders.map(|server| server.0).collect(),
+        founders: founders
+            .map(|(server, identity)| wire::Founder {
+                server: server.0,
+                identity: identity.map(nonce),
+            })
+            .collect(),
     }
 }
