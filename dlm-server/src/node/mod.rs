@@ -21,6 +21,7 @@
 //! | `streams.rs`, `requests.rs` | generations, numbers, events that wait to be acknowledged |
 //! | `calls.rs` | clients' calls; keepalives are relayed |
 //! | `lease.rs` | the server's own lease |
+//! | `operator.rs` | what is done for whoever looks after the cluster, and for the deadlock search |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
 
@@ -36,6 +37,7 @@ mod masters;
 mod message;
 mod moves;
 mod nonces;
+mod operator;
 mod requests;
 mod streams;
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub use config::{
 };
 pub use ledger::{HandedLedger, HandedSession};
 pub use message::{Input, Notice, Output, PeerMessage, Proposal, StreamId};
+pub use operator::{OrderId, OrderRefusal, Ordered};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -150,6 +153,24 @@ impl Node {
             Input::StreamClosed { stream } => self.streams.closed(stream),
             Input::Persisted { number } => self.events.push_back(Event::Persisted { number }),
             Input::FenceEnded { session, outcome } => self.fence_ended((session, outcome), out),
+            Input::EndWait {
+                order,
+                slot,
+                epoch,
+                victim,
+            } => {
+                let outcome = self.end_wait((slot, epoch), victim, out);
+                out.push(Output::Ordered { order, outcome });
+            }
+            Input::PurgeOrphans {
+                order,
+                session,
+                lockspace,
+                owner,
+            } => {
+                let outcome = self.purge_orphans(session, (lockspace, owner), out);
+                out.push(Output::Ordered { order, outcome });
+            }
         }
         self.settle(out);
     }

@@ -6,6 +6,7 @@ mod client;
 mod failover;
 mod leases;
 mod moves;
+mod operator;
 mod sessions;
 mod world;
 
