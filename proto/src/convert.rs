@@ -6,27 +6,37 @@
 //! or as [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's
 //! number and the stream goes on.
 
+mod call;
 mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod founding;
 mod from_server;
 mod glocks;
 mod holders;
 mod listing;
+mod peer;
+mod peer_image;
 mod server_frame;
 mod slot_map;
 mod to_server;
 mod words;
 
+pub use call::{
+    call, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
+    call_leave_lockspace, call_map, call_open_lockspace, call_replayed,
+};
 pub use client_frame::{ParsedClientFrame, client_frame, hello};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
+pub use founding::{introduce, introduced};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use listing::{locks_page, lockspaces};
+pub use peer::{peer_frame, peer_welcome};
 pub use server_frame::{server_frame, welcome};
 pub use to_server::to_server_frame;
 pub use words::{lockspace_refusal, mode, mode_or_none, queue, reason, role, status};

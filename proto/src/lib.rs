@@ -6,16 +6,19 @@
 //! out; [`wire`] is generated. No other crate looks at bytes, and a rule about what may travel stands
 //! in [`limits`].
 
+pub mod call;
 pub mod cluster;
 pub mod convert;
 pub mod descriptor;
 pub mod error;
+pub mod founding;
 pub mod frame;
 pub mod glocks;
 pub mod limits;
 pub mod link;
 pub mod listing;
 pub mod name;
+pub mod peer;
 pub mod render;
 #[cfg(test)]
 mod strategies;
@@ -37,7 +40,8 @@ pub use descriptor::FILE_DESCRIPTOR_SET;
 pub use error::WireError;
 pub use limits::{
     CLAIMS_PER_FRAME_MAX, DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX,
-    LOCKS_PER_PAGE_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
+    LOCKS_PER_PAGE_MAX, OPERATIONS_PER_FRAME_MAX, PEER_MESSAGE_BYTES_MAX, PEER_MESSAGES_MAX,
+    REPORT_ENTRIES_MAX,
 };
 pub use name::Name;
 pub use version::{PROTOCOL_VERSION, VersionRange};

@@ -1,27 +1,34 @@
 //! From the domain to the wire.
 
+mod call;
 mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod founding;
 mod from_server;
 mod glocks;
 mod graph;
 mod holders;
 mod listing;
+mod peer;
+mod peer_image;
 mod server_frame;
 mod slot_map;
 mod to_server;
 pub(crate) mod words;
 
+pub use call::{call, call_answer};
 pub use client_frame::{client_frame, hello};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
+pub use founding::{introduce, introduced};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};
 pub use listing::{LocksPages, lockspaces};
+pub use peer::{peer_frame, peer_welcome};
 pub use server_frame::{server_frame, welcome};
 pub use to_server::to_server_frame;

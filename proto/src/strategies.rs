@@ -1,6 +1,7 @@
 //! Arbitrary messages for the property tests of both directions.
 
 pub(crate) mod link;
+pub(crate) mod peer;
 
 use dlm_core::deadlock::{GlockReport, HolderReport, Role};
 use dlm_core::{

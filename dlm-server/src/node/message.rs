@@ -2,13 +2,13 @@
 
 use dlm_core::Tick;
 use dlm_core::call::{Call, CallAnswer, CallId};
-use dlm_core::cluster::{Command, Death, Endpoint, FenceOutcome, Name, ServerStarted};
+use dlm_core::cluster::{Death, Endpoint, FenceOutcome, Name};
 use dlm_core::deadlock::Victim;
 use dlm_core::link::{FromServer, Hello, StreamRefusal, ToServer};
-use dlm_core::recovery::{EvictReason, ImageChunk};
+pub use dlm_core::peer::{PeerMessage, Proposal};
+use dlm_core::recovery::EvictReason;
 use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, Owner, ServerId, SessionId, SlotId};
 
-use super::ledger::HandedLedger;
 use super::operator::{OrderId, Ordered};
 use crate::replica::MessageRefusal;
 use crate::storage::Write;
@@ -142,115 +142,6 @@ pub enum Output {
     },
     /// Worth a line in the log.
     Log(Notice),
-}
-
-/// What servers say to each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerMessage {
-    /// Raft's.
-    Raft(Vec<u8>),
-    /// To the leader: a process renews its lease.
-    Renew {
-        /// Which process.
-        incarnation: Incarnation,
-        /// When it sent this, by its own clock.
-        sent: Tick,
-    },
-    /// The lease holds, counted from then.
-    Renewed {
-        /// Which process's.
-        incarnation: Incarnation,
-        /// As it was sent.
-        sent: Tick,
-    },
-    /// To the leader: a client's call that came here.
-    Relay {
-        /// Comes back with the answer.
-        call: CallId,
-        /// What is asked.
-        asked: Call,
-    },
-    /// The answer to a relayed call.
-    Relayed {
-        /// Which.
-        call: CallId,
-        /// What.
-        answer: CallAnswer,
-    },
-    /// To the leader: what a server wants put into the log. Said again until it is there.
-    Propose(Proposal),
-    /// To the master before: the piece of a slot's table that is wanted. It acknowledges all before it.
-    ImageWanted {
-        /// Which slot.
-        slot: SlotId,
-        /// The epoch that it moves to.
-        epoch: Epoch,
-        /// The piece's number.
-        chunk: u32,
-    },
-    /// To the next master: a piece of a slot's table.
-    Image {
-        /// Which slot.
-        slot: SlotId,
-        /// The epoch that it moves to.
-        epoch: Epoch,
-        /// The piece.
-        chunk: ImageChunk,
-        /// With the first piece: what the sessions may not know yet.
-        ledger: Option<HandedLedger>,
-    },
-}
-
-/// What a server wants put into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proposal {
-    /// Its process started.
-    Started(ServerStarted),
-    /// Its process serves slots.
-    Serving {
-        /// Which process.
-        by: Incarnation,
-        /// Which slots, in which epoch.
-        slots: Vec<(SlotId, Epoch)>,
-    },
-    /// A session is to be evicted.
-    Evict {
-        /// Which.
-        session: SessionId,
-        /// Why.
-        why: Death,
-    },
-    /// A slot's tokens run out.
-    EpochExhausted {
-        /// Which slot.
-        slot: SlotId,
-        /// Which epoch.
-        epoch: Epoch,
-    },
-    /// A slot's table did not arrive whole.
-    Recover {
-        /// Which slot.
-        slot: SlotId,
-        /// Which epoch.
-        epoch: Epoch,
-    },
-}
-
-impl Proposal {
-    /// As an entry of the log.
-    #[must_use]
-    pub fn command(self) -> Command {
-        match self {
-            Self::Started(started) => Command::ServerStarted(started),
-            Self::Serving { by, slots } => Command::Serving { by, slots },
-            Self::Evict { session, why } => Command::Expire { session, why },
-            Self::EpochExhausted { slot, epoch } => Command::SlotEpochExhausted { slot, epoch },
-            Self::Recover { slot, epoch } => {
-                let to = None;
-                Command::RecoverSlot { slot, epoch, to }
-            }
-        }
-    }
 }
 
 /// Something that people want to know.
