@@ -15,6 +15,7 @@ pub mod members;
 pub mod node;
 pub mod replica;
 pub mod storage;
+pub mod view;
 
 mod glocks;
 mod lockspaces;

@@ -11,9 +11,11 @@ mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod coverage;
 mod founding;
 mod from_server;
 mod glocks;
+mod graph;
 mod holders;
 mod listing;
 mod peer;
@@ -32,9 +34,11 @@ pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
+pub use coverage::coverage;
 pub use founding::{introduce, introduced};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
+pub use graph::graph_resources;
 pub use listing::{locks_page, lockspaces};
 pub use peer::{peer_frame, peer_welcome};
 pub use server_frame::{server_frame, welcome};

@@ -1,6 +1,5 @@
 //! What a server is told, and what it wants done.
 
-use dlm_core::Tick;
 use dlm_core::call::{Call, CallAnswer, CallId};
 use dlm_core::cluster::{Death, Endpoint, FenceOutcome, Name};
 use dlm_core::deadlock::Victim;

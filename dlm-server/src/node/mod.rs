@@ -22,6 +22,7 @@
 //! | `calls.rs` | clients' calls; keepalives are relayed |
 //! | `lease.rs` | the server's own lease |
 //! | `operator.rs` | what is done for whoever looks after the cluster, and for the deadlock search |
+//! | `sight.rs` | what can be seen of a server from outside |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
 
@@ -39,6 +40,7 @@ mod moves;
 mod nonces;
 mod operator;
 mod requests;
+mod sight;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ pub use config::{
 pub use ledger::{HandedLedger, HandedSession};
 pub use message::{Input, Notice, Output, PeerMessage, Proposal, StreamId};
 pub use operator::{OrderId, OrderRefusal, Ordered};
+pub use sight::{Leases, LinkSight};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -72,6 +75,7 @@ use wishes::Wishes;
 #[derive(Debug)]
 pub struct Node {
     config: NodeConfig,
+    started: Tick,
     now: Tick,
     replica: Replica,
     state: ClusterState,
@@ -110,6 +114,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Self {
         let mut node = Self {
+            started: now,
             now,
             replica,
             state: ClusterState::new(),
