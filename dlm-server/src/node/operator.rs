@@ -6,7 +6,7 @@
 
 use dlm_core::deadlock::Victim;
 use dlm_core::recovery::{PhaseName, SlotInput, SlotOutput};
-use dlm_core::{LockspaceId, Output as TableOutput, Owner, SessionId, Status};
+use dlm_core::{LockspaceId, Output as TableOutput, Owner, SessionId, SlotId, Status};
 use thiserror::Error;
 
 use super::Node;
@@ -18,7 +18,7 @@ use super::message::Output;
 pub struct OrderId(pub u64);
 
 /// What came of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ordered {
     /// The wait ended.
     WaitEnded,
@@ -28,8 +28,8 @@ pub enum Ordered {
     Purged {
         /// How many.
         locks: u64,
-        /// In how many slots it was looked: those that this server serves.
-        slots: u32,
+        /// In which slots it was looked: those that this server serves.
+        slots: Vec<SlotId>,
     },
     /// Nothing was done.
     Refused(OrderRefusal),
@@ -115,7 +115,7 @@ impl Node {
         }
         let keys = self.masters.all.keys().copied();
         let keys: Vec<Key> = keys.filter(|&key| self.serves(key)).collect();
-        let slots = keys.len() as u32;
+        let slots = keys.iter().map(|&(slot, _)| slot).collect();
         let mut locks = 0;
         for key in keys {
             let order = SlotInput::PurgeOrphans {

@@ -32,6 +32,7 @@ pub struct LocksPages {
     names: Names,
     server: ServerId,
     now: Tick,
+    uptime_us: u64,
 }
 
 impl LocksPages {
@@ -48,7 +49,20 @@ impl LocksPages {
             names,
             server,
             now,
+            uptime_us: now.0,
         }
+    }
+
+    /// As of a server that had been running for so long; otherwise its clock began with it.
+    #[must_use]
+    pub fn since(self, uptime_us: u64) -> Self {
+        Self { uptime_us, ..self }
+    }
+
+    /// How long the server had been running.
+    #[must_use]
+    pub const fn uptime_us(&self) -> u64 {
+        self.uptime_us
     }
 
     /// As much of the resource as has room for so many locks, and so many locks.
@@ -87,7 +101,7 @@ impl Iterator for LocksPages {
 
     fn next(&mut self) -> Option<wire::LocksPage> {
         let mut page = wire::LocksPage {
-            uptime_us: self.now.0,
+            uptime_us: self.uptime_us,
             ..wire::LocksPage::default()
         };
         let mut room = LOCKS_PER_PAGE_MAX;
