@@ -5,6 +5,7 @@
 mod client;
 mod failover;
 mod leases;
+mod looking;
 mod moves;
 mod operator;
 mod sessions;
