@@ -16,7 +16,8 @@ pub(crate) mod words;
 
 pub use client_frame::{client_frame, hello};
 pub use cluster::{
-    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
+    options as cluster_options, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
 pub use from_server::from_server_frame;
