@@ -2,14 +2,13 @@
 //! stopped. What happens during either counts against the lease.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
 use dlm_core::Tick;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 
 const US_PER_S: u64 = 1_000_000;
 const NS_PER_US: u64 = 1_000;
@@ -26,7 +25,8 @@ pub(crate) fn now() -> Tick {
 /// that ran out meanwhile would be noticed late.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    timer: AsyncFd<OwnedFd>,
+    /// A timer's descriptor is waited for and read like a pipe's.
+    timer: pipe::Receiver,
     set: Option<Tick>,
 }
 
@@ -36,7 +36,7 @@ impl Alarm {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
-        let timer = AsyncFd::new(timer)?;
+        let timer = pipe::Receiver::from_owned_fd_unchecked(timer)?;
         Ok(Self { timer, set: None })
     }
 
@@ -49,7 +49,7 @@ impl Alarm {
             return Ok(());
         }
         let flags = TimerfdTimerFlags::ABSTIME;
-        timerfd_settime(self.timer.get_ref(), flags, &once(at))?;
+        timerfd_settime(&self.timer, flags, &once(at))?;
         self.set = at;
         Ok(())
     }
@@ -61,15 +61,16 @@ impl Alarm {
     pub(crate) async fn rings(&mut self) -> io::Result<()> {
         let mut count = [0; size_of::<u64>()];
         loop {
-            let mut ready = self.timer.readable().await?;
-            match rustix::io::read(ready.get_inner(), &mut count) {
+            self.timer.readable().await?;
+            match self.timer.try_read(&mut count) {
                 Ok(_) => {
                     self.set = None;
                     return Ok(());
                 }
-                Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
             }
         }
     }

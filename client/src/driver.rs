@@ -230,9 +230,7 @@ impl Driver {
                 }
                 Ok(())
             }
-            Output::Answer { ticket, answer } => {
-                self.routes.answered(ticket, answer, &self.shared)
-            }
+            Output::Answer { ticket, answer } => self.routes.answered(ticket, answer, &self.shared),
             Output::Blocking { lock, mode } => self.routes.blocking(lock, mode, &self.shared),
             Output::Orphaned { lock, owner } => self.routes.orphaned(lock, owner),
             Output::Weakened { lock, mode } => self.routes.weakened(lock, mode),
@@ -354,7 +352,10 @@ impl Driver {
         if self.is_over() || self.told {
             return;
         }
-        if self.closes.is_some_and(|at| at <= now || !self.routes.unlocks()) {
+        if self
+            .closes
+            .is_some_and(|at| at <= now || !self.routes.unlocks())
+        {
             // Everyone knows before the locks are given to others.
             self.tell("it was closed by this client".to_owned());
             self.step(Input::Goodbye);

@@ -23,7 +23,9 @@ pub enum ConnectError {
         why: String,
     },
     /// There are too many endpoints.
-    #[error("{count} endpoints are too many; {ENDPOINTS_MAX} or fewer do, whoever answers knows the others")]
+    #[error(
+        "{count} endpoints are too many; {ENDPOINTS_MAX} or fewer do, whoever answers knows the others"
+    )]
     Endpoints {
         /// How many were given.
         count: usize,

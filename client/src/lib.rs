@@ -42,11 +42,11 @@ mod value;
 pub use cached::{Access, CacheHooks, CachedGuard, CachedLock};
 pub use connect::{Client, ConnectOptions};
 pub use counters::Counters;
+pub use dlm_core::cluster::CommandRefusal;
 pub use dlm_core::{
     LockId, LockspaceId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, ResourceName,
     SessionId, Status, StatusFlags, Token, ValueBlock, ValueLength,
 };
-pub use dlm_core::cluster::CommandRefusal;
 pub use endpoints::Servers;
 pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};

@@ -174,7 +174,8 @@ impl Routes {
         shared.answered(1);
         self.count(awaited.about, -1);
         if let About::Cancel(lock) = awaited.about {
-            self.next.extend(self.cancelling.remove(&lock).unwrap_or_default());
+            self.next
+                .extend(self.cancelling.remove(&lock).unwrap_or_default());
         }
         match answer {
             machine::Answer::Lock(completion) => self.done(ticket.0, awaited, completion, shared),
@@ -315,12 +316,7 @@ impl Routes {
     ///
     /// # Errors
     /// As [`Self::answered`].
-    pub(crate) fn blocking(
-        &self,
-        lock: LockId,
-        mode: Mode,
-        shared: &Shared,
-    ) -> Result<(), String> {
+    pub(crate) fn blocking(&self, lock: LockId, mode: Mode, shared: &Shared) -> Result<(), String> {
         Counting::add(&shared.counting.callbacks_received, 1);
         match self.locks.get(&lock).map(|held| &held.route) {
             Some(Route::Raw(raw)) => raw.blocking(mode),

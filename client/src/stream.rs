@@ -105,7 +105,9 @@ impl Ends {
             ..ToServerFrame::default()
         };
         let first = render::to_server_frame(first);
-        outbound.try_send(first).map_err(|error| error.to_string())?;
+        outbound
+            .try_send(first)
+            .map_err(|error| error.to_string())?;
         let mut client = LinkClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
         let answer = client.stream(ReceiverStream::new(frames)).await;
         let inbound = answer.map_err(|status| rpc_failure(&status))?.into_inner();
@@ -187,10 +189,7 @@ impl Ends {
     }
 
     /// Keeps the questions for itself; the rest is the session's, if there is any.
-    fn receive(
-        &mut self,
-        frame: wire::FromServerFrame,
-    ) -> Result<Option<Vec<FromServer>>, String> {
+    fn receive(&mut self, frame: wire::FromServerFrame) -> Result<Option<Vec<FromServer>>, String> {
         let frame = convert::from_server_frame(frame).map_err(|error| error.to_string())?;
         Counting::add(&self.shared.counting.frames_received, 1);
         self.holders_query = frame.holders_query.or(self.holders_query);

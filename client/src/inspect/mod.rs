@@ -120,7 +120,10 @@ pub async fn graph_of(servers: &Servers, lockspace: &str) -> Result<GraphSnapsho
     ask_for_graph(servers, lockspace.into()).await
 }
 
-async fn ask_for_graph(servers: &Servers, lockspace: String) -> Result<GraphSnapshot, InspectError> {
+async fn ask_for_graph(
+    servers: &Servers,
+    lockspace: String,
+) -> Result<GraphSnapshot, InspectError> {
     let (endpoint, mut client) = connect(servers).await?;
     let request = wire::GraphRequest { lockspace };
     let reply = answer(&endpoint, client.graph(request)).await?;
