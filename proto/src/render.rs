@@ -22,7 +22,8 @@ pub(crate) mod words;
 pub use call::{call, call_answer};
 pub use client_frame::{client_frame, hello};
 pub use cluster::{
-    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
+    options as cluster_options, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
 pub use coverage::coverage;

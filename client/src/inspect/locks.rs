@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use tonic::Streaming;
 
 use super::{InspectError, answer, connect, next, unreadable};
+use crate::endpoints::Servers;
 use crate::graph::{Object, json};
 
 /// A resource with its locks, or some of them.
@@ -105,13 +106,13 @@ pub struct Locks {
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn locks(endpoint: &str, lockspace: Option<&str>) -> Result<Locks, InspectError> {
-    let mut client = connect(endpoint).await?;
+pub async fn locks(servers: &Servers, lockspace: Option<&str>) -> Result<Locks, InspectError> {
+    let (endpoint, mut client) = connect(servers).await?;
     let lockspace = lockspace.unwrap_or_default().to_owned();
     let pages = client.locks(wire::LocksRequest { lockspace });
     Ok(Locks {
-        pages: answer(endpoint, pages).await?,
-        endpoint: endpoint.into(),
+        pages: answer(&endpoint, pages).await?,
+        endpoint,
         read: VecDeque::new(),
         uptime_us: 0,
     })

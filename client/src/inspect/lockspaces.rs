@@ -5,6 +5,7 @@ use glockwork_proto::{convert, wire};
 use serde::Serialize;
 
 use super::{InspectError, answer, channel, connect, unreadable};
+use crate::endpoints::Servers;
 
 /// A lockspace in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,11 +43,11 @@ pub struct LockspaceSession {
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn lockspaces(endpoint: &str) -> Result<Vec<LockspaceStatus>, InspectError> {
-    let mut client = connect(endpoint).await?;
+pub async fn lockspaces(servers: &Servers) -> Result<Vec<LockspaceStatus>, InspectError> {
+    let (endpoint, mut client) = connect(servers).await?;
     let asking = client.lockspaces(wire::LockspacesRequest {});
-    let reply = convert::lockspaces(answer(endpoint, asking).await?);
-    let listed = reply.map_err(|why| unreadable(endpoint, why))?.into_iter();
+    let reply = convert::lockspaces(answer(&endpoint, asking).await?);
+    let listed = reply.map_err(|why| unreadable(&endpoint, why))?.into_iter();
     let session = |(session, name): (dlm_core::SessionId, String)| LockspaceSession {
         session: session.0,
         name,
@@ -71,17 +72,18 @@ pub async fn lockspaces(endpoint: &str) -> Result<Vec<LockspaceStatus>, InspectE
 /// # Errors
 /// [`InspectError`].
 pub async fn purge(
-    endpoint: &str,
+    servers: &Servers,
     lockspace: &str,
     session: u64,
     owner: Option<u64>,
 ) -> Result<u32, InspectError> {
-    let mut client = LockClient::new(channel(endpoint).await?);
+    let (endpoint, channel) = channel(servers).await?;
+    let mut client = LockClient::new(channel);
     let lockspace = lockspace.into();
     let asking = client.purge(wire::PurgeRequest {
         lockspace,
         session,
         owner,
     });
-    Ok(answer(endpoint, asking).await?.locks)
+    Ok(answer(&endpoint, asking).await?.locks)
 }

@@ -22,8 +22,8 @@ pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
 pub use locks::{ListedLock, Lock, Locks, Resource, locks};
 pub use lockspaces::{LockspaceSession, LockspaceStatus, lockspaces, purge};
 
-use crate::endpoints;
-use crate::error::{ConnectError, innermost};
+use crate::endpoints::{self, Servers};
+use crate::error::{ConnectError, Tried, innermost};
 use crate::graph::GraphSnapshot;
 
 /// How long an answer may take. A graph needs a second at most when nodes do not report.
@@ -108,32 +108,35 @@ pub struct SessionStatus {
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn graph(endpoint: &str) -> Result<GraphSnapshot, InspectError> {
-    ask_for_graph(endpoint, String::new()).await
+pub async fn graph(servers: &Servers) -> Result<GraphSnapshot, InspectError> {
+    ask_for_graph(servers, String::new()).await
 }
 
 /// The lock graph of one lockspace. A cycle that goes through several is not seen.
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn graph_of(endpoint: &str, lockspace: &str) -> Result<GraphSnapshot, InspectError> {
-    ask_for_graph(endpoint, lockspace.into()).await
+pub async fn graph_of(servers: &Servers, lockspace: &str) -> Result<GraphSnapshot, InspectError> {
+    ask_for_graph(servers, lockspace.into()).await
 }
 
-async fn ask_for_graph(endpoint: &str, lockspace: String) -> Result<GraphSnapshot, InspectError> {
-    let mut client = connect(endpoint).await?;
+async fn ask_for_graph(
+    servers: &Servers,
+    lockspace: String,
+) -> Result<GraphSnapshot, InspectError> {
+    let (endpoint, mut client) = connect(servers).await?;
     let request = wire::GraphRequest { lockspace };
-    let reply = answer(endpoint, client.graph(request)).await?;
-    GraphSnapshot::try_from(reply).map_err(|why| unreadable(endpoint, why))
+    let reply = answer(&endpoint, client.graph(request)).await?;
+    GraphSnapshot::try_from(reply).map_err(|why| unreadable(&endpoint, why))
 }
 
 /// The server in numbers.
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn status(endpoint: &str) -> Result<ServerStatus, InspectError> {
-    let mut client = connect(endpoint).await?;
-    let reply = answer(endpoint, client.status(wire::StatusRequest {})).await?;
+pub async fn status(servers: &Servers) -> Result<ServerStatus, InspectError> {
+    let (endpoint, mut client) = connect(servers).await?;
+    let reply = answer(&endpoint, client.status(wire::StatusRequest {})).await?;
     let sessions = reply.sessions.into_iter().map(|session| SessionStatus {
         session: session.session,
         name: session.name,
@@ -152,18 +155,26 @@ pub async fn status(endpoint: &str) -> Result<ServerStatus, InspectError> {
     })
 }
 
-async fn connect(endpoint: &str) -> Result<InspectClient<Channel>, InspectError> {
-    let client = InspectClient::new(channel(endpoint).await?);
-    Ok(client.max_decoding_message_size(GRAPH_REPLY_BYTES_MAX))
+async fn connect(servers: &Servers) -> Result<(String, InspectClient<Channel>), InspectError> {
+    let (endpoint, channel) = channel(servers).await?;
+    let client = InspectClient::new(channel);
+    let client = client.max_decoding_message_size(GRAPH_REPLY_BYTES_MAX);
+    Ok((endpoint, client))
 }
 
-async fn channel(endpoint: &str) -> Result<Channel, InspectError> {
-    let channel = endpoints::parse(endpoint)?.connect().await;
-    let unreachable = |error| ConnectError::Unreachable {
-        endpoint: endpoint.into(),
-        why: innermost(&error),
-    };
-    Ok(channel.map_err(unreachable)?)
+/// The first server that can be reached, and who it is.
+async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
+    let mut tried = Vec::new();
+    for endpoint in servers.endpoints() {
+        let transport = endpoints::transport(endpoint, servers.tls())?;
+        let endpoint = String::from(endpoint.clone());
+        match transport.connect().await {
+            Ok(channel) => return Ok((endpoint, channel)),
+            Err(error) => tried.push((endpoint, innermost(&error))),
+        }
+    }
+    let tried = Tried(tried);
+    Err(ConnectError::Unreachable { tried }.into())
 }
 
 /// The next message of a stream. `None` at its end.

@@ -1,5 +1,6 @@
 //! `dlm graph`.
 
+use dlm_client::Servers;
 use dlm_client::graph::{dot, json, svg, text};
 use dlm_client::inspect;
 
@@ -7,10 +8,10 @@ use crate::cli::{Format, GraphArguments};
 use crate::error::CommandError;
 use crate::output;
 
-pub(crate) async fn run(endpoint: &str, arguments: &GraphArguments) -> Result<(), CommandError> {
+pub(crate) async fn run(servers: &Servers, arguments: &GraphArguments) -> Result<(), CommandError> {
     let snapshot = match &arguments.lockspace {
-        None => inspect::graph(endpoint).await?,
-        Some(lockspace) => inspect::graph_of(endpoint, lockspace).await?,
+        None => inspect::graph(servers).await?,
+        Some(lockspace) => inspect::graph_of(servers, lockspace).await?,
     };
     let rendered = match arguments.format() {
         Format::Text => text::render(&snapshot),

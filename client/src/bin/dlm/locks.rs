@@ -48,8 +48,8 @@ Example: the locks that wait for jobs
 
 const HEADER: &str = "MODE     TIME     TOKEN    TASK  SESSION             RESOURCE\n";
 
-pub(crate) async fn run(endpoint: &str, arguments: &LocksArguments) -> Result<(), CommandError> {
-    let mut locks = inspect::locks(endpoint, arguments.lockspace.as_deref()).await?;
+pub(crate) async fn run(servers: &Servers, arguments: &LocksArguments) -> Result<(), CommandError> {
+    let mut locks = inspect::locks(servers, arguments.lockspace.as_deref()).await?;
     let mut output = Output::open(None)?;
     let mut elements = Elements::begin();
     let (mut text, mut any) = (String::new(), false);
@@ -147,7 +147,7 @@ fn write_line(resource: &Resource, lock: &Lock, to: &mut String) -> std::fmt::Re
 mod tests {
     use dlm_client::graph::Object;
     use dlm_client::inspect::Queue;
-    use dlm_client::{RequestFlags, ResourceName, StatusFlags};
+    use dlm_client::{RequestFlags, ResourceName, Servers, StatusFlags};
 
     use super::*;
 

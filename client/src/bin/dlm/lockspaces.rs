@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Args;
+use dlm_client::Servers;
 use dlm_client::inspect::{self, LockspaceSession, LockspaceStatus};
 
 use crate::error::CommandError;
@@ -20,10 +21,10 @@ pub(crate) struct LockspacesArguments {
 const SESSIONS_SHOWN_MAX: usize = 4;
 
 pub(crate) async fn run(
-    endpoint: &str,
+    servers: &Servers,
     arguments: &LockspacesArguments,
 ) -> Result<(), CommandError> {
-    let lockspaces = inspect::lockspaces(endpoint).await?;
+    let lockspaces = inspect::lockspaces(servers).await?;
     let rendered = if arguments.json {
         output::json(&BTreeMap::from([("lockspaces", lockspaces)]))
     } else {

@@ -43,19 +43,20 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
+    let servers = cli.servers()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)?;
     runtime.block_on(async {
         match &cli.command {
-            Command::Lock(arguments) => return lock::run(&cli.endpoint, arguments).await,
-            Command::Graph(arguments) => graph::run(&cli.endpoint, arguments).await?,
-            Command::Status(arguments) => status::run(&cli.endpoint, arguments).await?,
-            Command::Locks(arguments) => locks::run(&cli.endpoint, arguments).await?,
-            Command::Lockspaces(arguments) => lockspaces::run(&cli.endpoint, arguments).await?,
-            Command::Dump(arguments) => dump::run(&cli.endpoint, arguments).await?,
-            Command::Purge(arguments) => purge::run(&cli.endpoint, arguments).await?,
+            Command::Lock(arguments) => return lock::run(&servers, arguments).await,
+            Command::Graph(arguments) => graph::run(&servers, arguments).await?,
+            Command::Status(arguments) => status::run(&servers, arguments).await?,
+            Command::Locks(arguments) => locks::run(&servers, arguments).await?,
+            Command::Lockspaces(arguments) => lockspaces::run(&servers, arguments).await?,
+            Command::Dump(arguments) => dump::run(&servers, arguments).await?,
+            Command::Purge(arguments) => purge::run(&servers, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }

@@ -1,6 +1,7 @@
 //! `dlm purge`.
 
 use clap::Args;
+use dlm_client::Servers;
 use dlm_client::inspect::{self, SessionStatus};
 use serde::Serialize;
 
@@ -37,11 +38,11 @@ struct Purged<'a> {
     locks: u32,
 }
 
-pub(crate) async fn run(endpoint: &str, arguments: &PurgeArguments) -> Result<(), CommandError> {
-    let status = inspect::status(endpoint).await?;
+pub(crate) async fn run(servers: &Servers, arguments: &PurgeArguments) -> Result<(), CommandError> {
+    let status = inspect::status(servers).await?;
     let session = find(&arguments.session, &status.sessions)?;
     let (lockspace, owner) = (&arguments.lockspace, arguments.owner);
-    let locks = inspect::purge(endpoint, lockspace, session.session, owner).await?;
+    let locks = inspect::purge(servers, lockspace, session.session, owner).await?;
     let purged = Purged {
         lockspace,
         session: session.session,

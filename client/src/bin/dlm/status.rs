@@ -3,18 +3,22 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use dlm_client::Servers;
 use dlm_client::inspect::{self, ServerStatus};
 
 use crate::cli::StatusArguments;
 use crate::error::CommandError;
 use crate::output;
 
-pub(crate) async fn run(endpoint: &str, arguments: &StatusArguments) -> Result<(), CommandError> {
-    let status = inspect::status(endpoint).await?;
+pub(crate) async fn run(
+    servers: &Servers,
+    arguments: &StatusArguments,
+) -> Result<(), CommandError> {
+    let status = inspect::status(servers).await?;
     let rendered = if arguments.json {
         output::json(&status)
     } else {
-        text(endpoint, &status)
+        text(&servers.to_string(), &status)
     };
     output::write(None, &rendered)
 }
