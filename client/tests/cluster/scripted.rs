@@ -334,7 +334,11 @@ async fn serve(
                     map: script.map(),
                 }));
             } else {
-                script.heard.lock().unwrap().extend(name_of(&message).map(String::from));
+                script
+                    .heard
+                    .lock()
+                    .unwrap()
+                    .extend(name_of(&message).map(String::from));
                 says.extend(script.takes(message));
             }
         }

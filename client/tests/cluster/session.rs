@@ -56,7 +56,12 @@ async fn a_lock_goes_to_its_master_and_comes_back_when_it_is_dropped() {
     within(space.client().clone().close()).await;
     // It says goodbye when the unlock is there, and not before.
     let expected = [
-        "join node1", "open volume", "hello 1", "request", "unlock", "goodbye",
+        "join node1",
+        "open volume",
+        "hello 1",
+        "request",
+        "unlock",
+        "goodbye",
     ];
     let mut heard = script.heard();
     heard.sort_by_key(|what| expected.iter().position(|each| each == what));
@@ -93,7 +98,10 @@ async fn a_session_that_cannot_be_renewed_is_lost_by_its_own_clock() {
     drop(guard);
     within(space.client().clone().close()).await;
     let heard = script.heard();
-    assert!(!heard.iter().any(|it| it == "goodbye" || it == "unlock"), "{heard:?}");
+    assert!(
+        !heard.iter().any(|it| it == "goodbye" || it == "unlock"),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +138,10 @@ async fn nobody_in_reach_is_one_line_with_all_that_were_tried() {
     let (one, other) = (nobody(), nobody());
     let servers = Servers::parse(&format!("{one},{other}")).unwrap();
     let error = connect(servers).await.map(drop).unwrap_err();
-    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    assert!(
+        matches!(error, ConnectError::Unreachable { .. }),
+        "{error:?}"
+    );
     let said = error.to_string();
     assert!(said.contains(&one) && said.contains(&other), "{said}");
     assert_eq!(said.matches("refused").count(), 2, "{said}");
@@ -143,7 +154,10 @@ async fn a_lockspace_that_the_cluster_refuses_is_told() {
     *script.refuses.lock().unwrap() = Some(CommandRefusal::Lockspaces);
     let client = connect(script.servers()).await.unwrap();
     let refused = client.lockspace("volume").await.map(drop);
-    assert_eq!(refused, Err(LockError::LockspaceRefused(CommandRefusal::Lockspaces)));
+    assert_eq!(
+        refused,
+        Err(LockError::LockspaceRefused(CommandRefusal::Lockspaces))
+    );
     *script.refuses.lock().unwrap() = None;
     let space = client.lockspace("volume").await.unwrap();
     assert_eq!(within(space.leave()).await, Ok(0));
