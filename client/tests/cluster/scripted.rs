@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Server;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status as RpcStatus, Streaming};
 
 /// The lease that it gives where a test does not say: longer than a busy machine keeps a keepalive waiting.
@@ -60,6 +60,11 @@ pub(crate) struct Script {
 impl Script {
     /// A server on a port of its own.
     pub(crate) async fn start() -> Arc<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same, with TLS where that is given.
+    pub(crate) async fn start_with(tls: Option<ServerTlsConfig>) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let script = Arc::new(Self {
             addr: listener.local_addr().unwrap(),
@@ -74,7 +79,11 @@ impl Script {
             taken: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         });
-        let serves = Server::builder()
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let serves = server
             .add_service(ClusterServer::new(Serves(Arc::clone(&script))))
             .add_service(LinkServer::new(Serves(Arc::clone(&script))))
             .serve_with_incoming(TcpListenerStream::new(listener));

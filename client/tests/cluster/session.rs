@@ -13,7 +13,7 @@ use dlm_client::{
 use crate::scripted::Script;
 
 /// What a test waits for happens within seconds or never.
-async fn within<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), what)
         .await
         .expect("it never happens")
