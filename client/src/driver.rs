@@ -293,16 +293,14 @@ impl Driver {
 
     /// Asks the machine for what is wanted, as far as there is room.
     fn ask(&mut self) {
-        while !self.is_over() && !self.told {
-            if let Some(next) = self.routes.next() {
-                self.command(next);
-                continue;
-            }
-            let has_room = self.machine.counts().1 < OPERATIONS_MAX && self.routes.has_room();
-            if !has_room || self.closes.is_some() {
-                break;
-            }
-            let Some(command) = self.queued.pop_front() else {
+        while !self.is_over() && !self.told && self.machine.counts().1 < OPERATIONS_MAX {
+            let listens = self.closes.is_none() && self.routes.has_room();
+            let next = self.routes.next();
+            let next = match next {
+                None if listens => self.queued.pop_front(),
+                next => next,
+            };
+            let Some(command) = next else {
                 break;
             };
             self.command(command);

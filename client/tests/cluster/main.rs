@@ -2,3 +2,4 @@
 
 mod scripted;
 mod session;
+mod tls;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use dlm_client::{Mode, Servers, Status, StatusFlags, Token};
 use dlm_core::cluster::{CommandRefusal, Endpoint};
@@ -23,11 +24,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Server;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status as RpcStatus, Streaming};
 
-/// The lease that it gives: short, so that a test that waits for its end is short.
-pub(crate) const LEASE_US: u64 = 2_000_000;
+/// The lease that it gives where a test does not say: longer than a busy machine keeps a keepalive waiting.
+const LEASE_US: u64 = 10_000_000;
 
 const JOINED: LogIndex = LogIndex(5);
 const EPOCH: Epoch = Epoch(1);
@@ -35,6 +36,9 @@ const EPOCH: Epoch = Epoch(1);
 /// What a test can see and change.
 pub(crate) struct Script {
     pub(crate) addr: SocketAddr,
+    pub(crate) lease_us: AtomicU64,
+    /// When it answered a keepalive the last time.
+    renewed: Mutex<Instant>,
     /// What was heard, in order.
     heard: Mutex<Vec<String>>,
     /// Whether it answers at all.
@@ -56,9 +60,16 @@ pub(crate) struct Script {
 impl Script {
     /// A server on a port of its own.
     pub(crate) async fn start() -> Arc<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same, with TLS where that is given.
+    pub(crate) async fn start_with(tls: Option<ServerTlsConfig>) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let script = Arc::new(Self {
             addr: listener.local_addr().unwrap(),
+            lease_us: AtomicU64::new(LEASE_US),
+            renewed: Mutex::new(Instant::now()),
             heard: Mutex::default(),
             silent: AtomicBool::new(false),
             forgets: AtomicBool::new(false),
@@ -68,7 +79,11 @@ impl Script {
             taken: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         });
-        let serves = Server::builder()
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let serves = server
             .add_service(ClusterServer::new(Serves(Arc::clone(&script))))
             .add_service(LinkServer::new(Serves(Arc::clone(&script))))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -82,6 +97,12 @@ impl Script {
 
     fn hears(&self, what: String) {
         self.heard.lock().unwrap().push(what);
+    }
+
+    /// Whether a cluster may declare the session dead by now.
+    pub(crate) fn may_expire(&self) -> bool {
+        let lease = Duration::from_micros(self.lease_us.load(Ordering::SeqCst));
+        self.renewed.lock().unwrap().elapsed() >= lease
     }
 
     /// What was heard, without keepalives.
@@ -204,14 +225,16 @@ impl Cluster for Serves {
             session: dlm_client::SessionId(7),
             joined: JOINED,
             version: 1,
-            lease_us: LEASE_US,
+            lease_us: self.0.lease_us.load(Ordering::SeqCst),
         };
         let answer = self.0.answer(joined).await;
+        *self.0.renewed.lock().unwrap() = Instant::now();
         Ok(Response::new(render::join_reply(answer)))
     }
 
     async fn keep_alive(&self, _: Request<wire::KeepAliveRequest>) -> Reply<wire::KeepAliveReply> {
         let answer = self.0.answer(JOINED).await;
+        *self.0.renewed.lock().unwrap() = Instant::now();
         Ok(Response::new(render::keepalive_reply(answer)))
     }
 
