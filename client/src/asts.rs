@@ -2,8 +2,9 @@
 //!
 //! An operation is asked for and returns at once with its number, a [`Ticket`]; what comes of it arrives
 //! on a stream: completions (libdlm's completion *asts*), blocking callbacks (*basts*), and what happens
-//! to whole groups of locks. Nothing is checked, remembered or undone here: any flags may be asked for and
-//! any lock named, one that is gone too, and the server answers.
+//! to whole groups of locks. Nothing is undone here: any flags may be asked for and any lock named, one that is
+//! gone too, and the answer says what is wrong with it. A lock has one operation in progress at a time, and
+//! beside it a cancel: what else is asked of it before the answer is refused as busy.
 //!
 //! A program that wants locks rather than events takes [`crate::Lockspace::lock`].
 //!
@@ -12,11 +13,12 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-//! # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
+//! # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+//! # let name = "example".to_owned();
 //! use dlm_client::asts::Ast;
 //! use dlm_client::{Client, ConnectOptions, Mode, Owner, RequestFlags, Status};
 //!
-//! let client = Client::connect(ConnectOptions { endpoint, name }).await?;
+//! let client = Client::connect(ConnectOptions { servers, name }).await?;
 //! let lockspace = client.lockspace("jobs").await?;
 //! let (asts, mut events) = client.asts();
 //!
@@ -46,16 +48,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use dlm_core::link::{EverywhereKind, OperationKind};
 use dlm_core::{LockId, Mode, Owner, RequestFlags, ResourceName, Status, StatusFlags, Token};
 use dlm_core::{Refusal, ValueBlock};
-use glockwork_proto::frame::OperationKind;
 use tokio_stream::Stream;
 
 use crate::connect::Client;
 use crate::error::LockError;
 use crate::limits::ASTS_QUEUED_MAX;
 use crate::lockspace::Lockspace;
-use crate::session::{Answer, Command, Route};
+use crate::session::{Answer, Command, Route, Wish};
 use crate::value::Value;
 
 /// The number of an operation, under which its answer comes. No two of a session are equal.
@@ -88,6 +90,14 @@ pub enum Ast {
         /// Which lock.
         lock: LockId,
         /// The mode that somebody wants.
+        mode: Mode,
+    },
+    /// A lock that converts holds less than before: the server that knew of it was lost, and what came of
+    /// the conversion with it. Only this is surely held until the conversion is answered.
+    Weakened {
+        /// Which lock.
+        lock: LockId,
+        /// What it holds.
         mode: Mode,
     },
     /// A lock has outlived its task.
@@ -159,14 +169,14 @@ impl Asts {
         owner: Owner,
     ) -> Result<Ticket, LockError> {
         let name = ResourceName::new(name.as_ref()).map_err(LockError::Refused)?;
-        self.ask(OperationKind::Request {
+        self.ask(Wish::Lock(OperationKind::Request {
             lockspace: lockspace.id,
             lock,
             name,
             mode,
             flags,
             owner,
-        })
+        }))
     }
 
     /// Asks for another mode of a lock, and stores `value` where the flags and modes are such.
@@ -182,13 +192,13 @@ impl Asts {
         value: Option<&[u8]>,
     ) -> Result<Ticket, LockError> {
         let value = block(value)?;
-        self.ask(OperationKind::Convert {
+        self.ask(Wish::Lock(OperationKind::Convert {
             lock,
             mode,
             flags,
             owner,
             value,
-        })
+        }))
     }
 
     /// Gives a lock up; with [`RequestFlags::CANCEL`] what it waits for.
@@ -202,7 +212,7 @@ impl Asts {
         value: Option<&[u8]>,
     ) -> Result<Ticket, LockError> {
         let value = block(value)?;
-        self.ask(OperationKind::Unlock { lock, flags, value })
+        self.ask(Wish::Lock(OperationKind::Unlock { lock, flags, value }))
     }
 
     /// Gives up what a lock waits for. The operation that is cancelled is answered under its own number,
@@ -211,7 +221,7 @@ impl Asts {
     /// # Errors
     /// As [`Asts::request`].
     pub fn cancel(&self, lock: LockId) -> Result<Ticket, LockError> {
-        self.ask(OperationKind::Cancel { lock })
+        self.ask(Wish::Lock(OperationKind::Cancel { lock }))
     }
 
     /// A task has ended: its locks go, or stay as orphans. Not for tasks of a glock table: a lock that the
@@ -220,7 +230,7 @@ impl Asts {
     /// # Errors
     /// As [`Asts::request`].
     pub fn owner_ended(&self, owner: Owner) -> Result<Ticket, LockError> {
-        self.ask(OperationKind::OwnerEnded { owner })
+        self.ask(Wish::Many(EverywhereKind::OwnerEnded { owner }))
     }
 
     /// Orphans of the session in a lockspace go: all, or those that `owner` left.
@@ -233,15 +243,32 @@ impl Asts {
         owner: Option<Owner>,
     ) -> Result<Ticket, LockError> {
         let lockspace = lockspace.id;
-        self.ask(OperationKind::PurgeOrphans { lockspace, owner })
+        self.ask(Wish::Many(EverywhereKind::PurgeOrphans {
+            lockspace,
+            owner,
+        }))
     }
 
-    fn ask(&self, kind: OperationKind) -> Result<Ticket, LockError> {
+    /// Returns when every event is there that the servers told this session of before they got to this: a
+    /// barrier behind what was asked for before.
+    ///
+    /// # Errors
+    /// [`LockError::QueueFull`], [`LockError::InFlight`] or [`LockError::SessionLost`].
+    pub async fn barrier(&self, lockspace: &Lockspace) -> Result<(), LockError> {
+        // It goes to every master that has a lock of ours, behind everything, and nobody is its owner.
+        let kind = EverywhereKind::PurgeOrphans {
+            lockspace: lockspace.id,
+            owner: Some(Owner(u64::MAX)),
+        };
+        self.client.session.purge(kind).await.map(drop)
+    }
+
+    fn ask(&self, wish: Wish) -> Result<Ticket, LockError> {
         let session = &self.client.session;
         session.room()?;
         let ticket = session.new_ticket();
         let answer = Answer::Lock(Route::Asts(Arc::clone(&self.queue), ticket));
-        session.send(Command::Ask { kind, answer });
+        session.send(Command::Ask { wish, answer });
         Ok(ticket)
     }
 }
@@ -256,7 +283,8 @@ impl From<Refusal> for LockError {
     }
 }
 
-/// The events, in the order in which the server sent them. It ends with the session, after the last of
+/// The events. Those of one resource, and of all resources with the same master, come in the order in which
+/// they happened. It ends with the session, after the last of
 /// them.
 pub struct AstEvents {
     queue: Arc<AstQueue>,
@@ -268,10 +296,7 @@ impl AstEvents {
         poll_fn(|context| self.queue.poll(context)).await
     }
 
-    /// An event that is there already.
-    ///
-    /// After [`Client::lockspace`] has returned, everything is there that the server sent before it got
-    /// to that: a barrier behind what was asked for earlier.
+    /// An event that is there already; after [`Asts::barrier`], all that came of what was asked for earlier.
     pub fn arrived(&mut self) -> Option<Ast> {
         self.queue.state().events.pop_front()
     }

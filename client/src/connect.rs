@@ -1,58 +1,66 @@
-//! Joining a server.
+//! Joining a cluster.
 
 use std::sync::Arc;
 
+use dlm_core::cluster::{ClusterOptions, Name, Timing, Versions};
 use dlm_core::{LockspaceOptions, SessionId};
-use glockwork_proto::frame::{Hello, OperationKind};
-use glockwork_proto::wire::{self, lock_client::LockClient};
-use glockwork_proto::{FRAME_BYTES_MAX, Name, VersionRange, convert, render};
-use tokio::sync::{mpsc, oneshot};
+use glock_core::session::{Config, Session as Machine};
+use glockwork_proto::VersionRange;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
+use crate::channels::Channels;
+use crate::clock::{self, Alarm};
 use crate::counters::Counters;
-use crate::driver::Driver;
-use crate::endpoints;
-use crate::error::{ConnectError, LockError, innermost};
+use crate::driver::{Beginning, Driver};
+use crate::endpoints::Servers;
+use crate::error::{ConnectError, LockError};
+use crate::joining::Joining;
 use crate::limits::{CLOSE_MAX, CONNECT_MAX};
 use crate::lockspace::Lockspace;
-use crate::session::{Answer, Command, Session};
+use crate::random;
+use crate::session::{Answer, Command, Session, Wish};
 
 /// Where to connect, and as whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// The server: `127.0.0.1:7170` or `http://…`.
-    pub endpoint: String,
+    /// The cluster's servers, or some of them.
+    pub servers: Servers,
     /// What people call this client: a node's name, 1 to 64 bytes.
     pub name: String,
 }
 
-/// A session with a lock server. Clones are the same session; it ends with [`Client::close`], when the
-/// last clone and all that was made from it are dropped, or when the stream breaks.
+/// A session with a cluster of lock servers. Clones are the same session. It ends with [`Client::close`], when
+/// the last clone and all that was made from it are dropped, or when it could not be renewed for the time of
+/// its lease; servers that come and go do not end it. By its own clock it ends before the cluster gives its
+/// locks to others. Another one is made only by connecting again.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) session: Arc<Session>,
+    servers: Arc<Servers>,
     id: SessionId,
 }
 
 impl Client {
-    /// Joins the server. The session's driver runs on the tokio runtime that this is called in, and
+    /// Joins the cluster. The session's driver runs on the tokio runtime that this is called in, and
     /// stops with it.
     ///
     /// # Errors
     /// [`ConnectError`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or in one without I/O and time.
     ///
     /// # Example
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-    /// use dlm_client::{Client, ConnectOptions, Mode};
+    /// use dlm_client::{Client, ConnectOptions, Mode, Servers};
     ///
-    /// let (endpoint, name) = ("127.0.0.1:7170".to_owned(), "backup".to_owned());
-    /// # let endpoint = server.addr().to_string();
-    /// let client = Client::connect(ConnectOptions { endpoint, name }).await?;
+    /// let (servers, name) = (Servers::parse("127.0.0.1:7170")?, "backup".to_owned());
+    /// # let servers = Servers::parse(&server.addr().to_string())?;
+    /// let client = Client::connect(ConnectOptions { servers, name }).await?;
     /// let lockspace = client.lockspace("jobs").await?;
     /// let guard = lockspace.lock("nightly", Mode::Ex).await?;
     /// println!("fencing token {}", guard.token().0);
@@ -62,20 +70,50 @@ impl Client {
     /// ```
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
         let name = Name::new(options.name).map_err(ConnectError::Name)?;
-        let endpoint = options.endpoint;
-        let silent = ConnectError::Silent {
-            endpoint: endpoint.clone(),
+        let servers = options.servers;
+        let system = |error: std::io::Error| ConnectError::System {
+            why: error.to_string(),
         };
-        let joining = join(&endpoint, name);
-        let joined = timeout(CONNECT_MAX, joining).await.map_err(|_| silent)??;
+        let drawn = random::draw().map_err(system)?;
+        let alarm = Alarm::new().map_err(system)?;
 
-        let (session, commands) = Session::new(endpoint);
-        let shared = Arc::clone(&session.shared);
-        let driver = Driver::new(shared, commands, joined.outbound, joined.inbound);
+        let timing = Timing::DEFAULT;
+        let ours = VersionRange::OURS;
+        let config = Config {
+            name,
+            nonce: drawn.nonce,
+            versions: Versions {
+                min: ours.min,
+                max: ours.max,
+            },
+            attests: None,
+            endpoints: servers.endpoints().to_vec(),
+            timing,
+            seed: drawn.seed,
+        };
+        let now = clock::now();
+        let (session, commands) = Session::new(servers.to_string());
+        let (tell, joined) = oneshot::channel();
+        let channels = Channels::new(servers.tls().cloned());
+        let connect_us = u64::try_from(CONNECT_MAX.as_micros()).unwrap_or(u64::MAX);
+        let driver = Driver::new(Beginning {
+            shared: Arc::clone(&session.shared),
+            machine: Machine::new(now, config),
+            timing,
+            alarm,
+            channels,
+            commands,
+            joining: Joining::new(servers.clone(), now.plus(connect_us), tell),
+        });
         tokio::spawn(driver.run());
+        // The driver says how it ended, unless its runtime does.
+        let why = "its runtime has stopped".to_owned();
+        let stopped = ConnectError::System { why };
+        let id = joined.await.map_err(|_| stopped)??;
         Ok(Self {
             session: Arc::new(session),
-            id: joined.id,
+            servers: Arc::new(servers),
+            id,
         })
     }
 
@@ -98,20 +136,24 @@ impl Client {
         name: &str,
         options: LockspaceOptions,
     ) -> Result<Lockspace, LockError> {
+        let options = ClusterOptions {
+            locks: options,
+            ..ClusterOptions::default()
+        };
         self.open(name, Some(options)).await
     }
 
     async fn open(
         &self,
         name: &str,
-        options: Option<LockspaceOptions>,
+        options: Option<ClusterOptions>,
     ) -> Result<Lockspace, LockError> {
         let name = Name::new(name).map_err(LockError::LockspaceName)?;
         self.session.room()?;
         let (answer, opened) = oneshot::channel();
         let text = String::from(name.clone());
         self.session.send(Command::Ask {
-            kind: OperationKind::OpenLockspace { name, options },
+            wish: Wish::Open { name, options },
             answer: Answer::Opened(answer),
         });
         let opened = opened
@@ -120,16 +162,16 @@ impl Client {
         Ok(Lockspace::new(self.clone(), opened, text))
     }
 
-    /// The session's number at the server.
+    /// The session's number in the cluster.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Where it is connected to.
+    /// The servers that it was told of.
     #[must_use]
-    pub fn endpoint(&self) -> &str {
-        &self.session.shared.endpoint
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// What was sent and received since the session began.
@@ -138,66 +180,12 @@ impl Client {
         self.session.shared.counting.read()
     }
 
-    /// Ends the session, for all clones: what is queued is sent, then the server is told and releases
-    /// what is still locked. Whoever still waits is told that the session is lost.
+    /// Ends the session, for all clones: what is queued is sent, unlocks are waited for, then the cluster is told
+    /// and releases what is still locked. Whoever still waits is told that the session is lost.
     pub async fn close(self) {
         self.session.send(Command::Close);
         if timeout(CLOSE_MAX, self.session.ended()).await.is_err() {
-            tracing::debug!("the server did not end the stream in time");
+            tracing::debug!("the cluster did not hear of the end in time");
         }
     }
-}
-
-struct Joined {
-    outbound: mpsc::Sender<wire::ClientFrame>,
-    inbound: Streaming<wire::ServerFrame>,
-    id: SessionId,
-}
-
-async fn join(endpoint: &str, name: Name) -> Result<Joined, ConnectError> {
-    let unreachable = |why| ConnectError::Unreachable {
-        endpoint: endpoint.to_owned(),
-        why,
-    };
-    let refused = |why| ConnectError::Refused {
-        endpoint: endpoint.to_owned(),
-        why,
-    };
-
-    let channel = endpoints::parse(endpoint)?
-        .connect()
-        .await
-        .map_err(|error| unreachable(innermost(&error)))?;
-    // One frame at a time: while it is being written, what comes queues for the next.
-    let (outbound, frames) = mpsc::channel(1);
-    let hello = render::hello(&Hello {
-        versions: VersionRange::OURS,
-        name,
-    });
-    outbound
-        .try_send(hello)
-        .map_err(|error| unreachable(error.to_string()))?;
-    let mut client = LockClient::new(channel).max_decoding_message_size(FRAME_BYTES_MAX);
-    let answer = client.session(ReceiverStream::new(frames)).await;
-    let mut inbound = answer
-        .map_err(|status| refused(status.message().to_owned()))?
-        .into_inner();
-
-    let first = inbound
-        .message()
-        .await
-        .map_err(|status| refused(status.message().to_owned()))?;
-    let first = first.ok_or_else(|| refused("it ended the stream without a welcome".to_owned()))?;
-    let welcome = convert::welcome(&first).map_err(|error| refused(error.to_string()))?;
-    let theirs = VersionRange {
-        min: welcome.version,
-        max: welcome.version,
-    };
-    let agreed = VersionRange::OURS.newest_common(theirs);
-    agreed.map_err(|error| refused(error.to_string()))?;
-    Ok(Joined {
-        outbound,
-        inbound,
-        id: welcome.session,
-    })
 }

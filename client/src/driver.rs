@@ -1,227 +1,402 @@
-//! The driver: one task that owns the stream, and one loop: wait, step, act.
+//! The driver: one task that has the session's machine, and one loop: wait, step, act.
 //!
-//! Whatever is queued when the last frame has been taken goes out in the next, up to the limit of a
-//! frame; nothing is delayed to fill one.
+//! The time comes first: after every wakeup the machine is told how late it is before it is told anything else,
+//! so that a process that was stopped for longer than its lease learns that its session is over before it
+//! hears of anything that happened meanwhile.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use dlm_core::OpId;
-use glockwork_proto::frame::{ClientFrame, HoldersReport, Operation, QueryId};
-use glockwork_proto::glocks::GlocksQuery;
-use glockwork_proto::{Name, OPERATIONS_PER_FRAME_MAX, convert, render, wire};
+use dlm_core::Tick;
+use dlm_core::cluster::{Endpoint, Timing};
+use dlm_core::link::{FromServer, ToServer};
+use glock_core::session::call::{Call, CallAnswer, CallId};
+use glock_core::session::{
+    Input, Loss, OPERATIONS_MAX, Output, Phase, Session as Machine, StreamId,
+};
 use tokio::sync::mpsc;
-use tonic::{Status as RpcStatus, Streaming};
+use tokio::time::timeout;
 
+use crate::calls;
+use crate::channels::Channels;
+use crate::clock::{self, Alarm};
 use crate::counters::Counting;
-use crate::glocks;
-use crate::limits::GLOCKS_QUERIES_MAX;
+use crate::joining::{CallFailure, Joining};
+use crate::limits::{COMMANDS_AT_ONCE_MAX, HAPPENED_MAX, UNLOCKS_MAX};
 use crate::routes::Routes;
-use crate::session::{Command, Shared};
+use crate::session::{Command, Shared, Wish};
+use crate::stream::Stream;
+
+/// What streams and calls tell.
+pub(crate) enum Happened {
+    /// A call has ended.
+    Answered {
+        call: CallId,
+        endpoint: Endpoint,
+        answer: Result<CallAnswer, CallFailure>,
+    },
+    /// Messages came.
+    Frame {
+        stream: StreamId,
+        messages: Vec<FromServer>,
+    },
+    /// A stream has ended, or could not be opened.
+    Closed { stream: StreamId },
+}
+
+/// Why the driver woke.
+enum Woken {
+    /// It is time for something.
+    Time,
+    Happened(Happened),
+    /// There are commands in the queue.
+    Commands,
+    /// All handles are gone.
+    NoHandles,
+}
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    machine: Machine,
+    /// How long a call may take.
+    call_max: Duration,
+    alarm: Alarm,
+    channels: Channels,
+    streams: HashMap<StreamId, Stream>,
+    happened: mpsc::Receiver<Happened>,
+    tells: mpsc::Sender<Happened>,
     commands: mpsc::UnboundedReceiver<Command>,
-    outbound: Option<mpsc::Sender<wire::ClientFrame>>,
-    inbound: Streaming<wire::ServerFrame>,
-    /// Commands taken and not yet sent.
-    queued: Vec<Command>,
-    /// A holders query that is not answered yet. A newer one replaces it: the server has stopped
-    /// waiting for the older.
-    query: Option<QueryId>,
-    /// Queries after glocks that are not answered yet. Several may be waited for at once.
-    glocks_queries: VecDeque<GlocksQuery>,
-    last_op: u64,
+    /// Commands taken, for which there was no room yet.
+    queued: VecDeque<Command>,
     routes: Routes,
-    /// Why the session is to end, once that is decided on this side.
-    ending: Option<String>,
+    /// Until the session has begun.
+    joining: Option<Joining>,
+    /// The session is to end when all unlocks are answered, at the latest then.
+    closes: Option<Tick>,
+    /// Everyone was told that the session is over.
+    told: bool,
+    /// It ends at once, and the machine with it.
+    broken: bool,
+    outputs: Vec<Output>,
+}
+
+/// What a driver begins with.
+pub(crate) struct Beginning {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) machine: Machine,
+    pub(crate) timing: Timing,
+    pub(crate) alarm: Alarm,
+    pub(crate) channels: Channels,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) joining: Joining,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        commands: mpsc::UnboundedReceiver<Command>,
-        outbound: mpsc::Sender<wire::ClientFrame>,
-        inbound: Streaming<wire::ServerFrame>,
-    ) -> Self {
+    pub(crate) fn new(beginning: Beginning) -> Self {
+        let (tells, happened) = mpsc::channel(HAPPENED_MAX);
         Self {
-            shared,
-            commands,
-            outbound: Some(outbound),
-            inbound,
-            queued: Vec::new(),
-            query: None,
-            glocks_queries: VecDeque::new(),
-            last_op: 0,
+            shared: beginning.shared,
+            machine: beginning.machine,
+            call_max: Duration::from_micros(beginning.timing.call_us_max),
+            alarm: beginning.alarm,
+            channels: beginning.channels,
+            streams: HashMap::new(),
+            happened,
+            tells,
+            commands: beginning.commands,
+            queued: VecDeque::new(),
             routes: Routes::default(),
-            ending: None,
+            joining: Some(beginning.joining),
+            closes: None,
+            told: false,
+            broken: false,
+            outputs: Vec::new(),
         }
     }
 
     pub(crate) async fn run(mut self) {
-        let why = loop {
-            let asked = self.query.is_some() || !self.glocks_queries.is_empty();
-            let sends = asked || !self.queued.is_empty();
-            let outbound = self.outbound.clone();
-            tokio::select! {
-                frame = self.inbound.message() => {
-                    if let Err(why) = self.receive(frame) {
-                        break why;
-                    }
-                }
-                permit = reserve(outbound), if sends => {
-                    let Some(permit) = permit else { break "the stream broke".to_owned() };
-                    self.drain();
-                    permit.send(self.frame());
-                    if self.ending.is_some() {
-                        // No more frames: the server reads the goodbye, then ends the stream.
-                        self.outbound = None;
-                    }
-                }
-                count = self.commands.recv_many(&mut self.queued, OPERATIONS_PER_FRAME_MAX),
-                    if self.queued.is_empty() && self.ending.is_none() =>
-                {
-                    self.shared.taken(count);
-                    if count == 0 {
-                        self.queued.push(Command::Close);
-                    }
-                    if let Some(why) = self.aborted() {
-                        break why;
-                    }
-                }
+        self.step(Input::Clock);
+        while !self.is_over() {
+            let woken = self.wait().await;
+            self.step(Input::Clock);
+            match woken {
+                Woken::Time => {}
+                Woken::Happened(happened) => self.happened(happened),
+                Woken::Commands => {}
+                Woken::NoHandles => self.close(),
             }
-        };
-        self.end(why);
+            self.ask();
+            self.look_at_the_time();
+        }
+        self.end();
     }
 
-    /// Takes what else has queued up to now.
-    fn drain(&mut self) {
-        while self.queued.len() < OPERATIONS_PER_FRAME_MAX {
-            let Ok(command) = self.commands.try_recv() else {
+    fn is_over(&self) -> bool {
+        self.broken || self.machine.phase() == Phase::Over
+    }
+
+    /// Waits until something happens.
+    async fn wait(&mut self) -> Woken {
+        let times = [
+            self.machine.wake_at(),
+            self.closes,
+            self.joining.as_ref().map(|joining| joining.until),
+        ];
+        if let Err(error) = self.alarm.set(times.into_iter().flatten().min()) {
+            self.fail(format!("its clock failed: {error}"));
+            return Woken::Time;
+        }
+        let listens = self.queued.is_empty() && self.closes.is_none() && !self.told;
+        let mut commands = Vec::new();
+        tokio::select! {
+            rung = self.alarm.rings() => {
+                if let Err(error) = rung {
+                    self.fail(format!("its clock failed: {error}"));
+                }
+                Woken::Time
+            }
+            // The driver has a sender itself, so that there is always another.
+            Some(happened) = self.happened.recv() => Woken::Happened(happened),
+            count = self.commands.recv_many(&mut commands, COMMANDS_AT_ONCE_MAX), if listens => {
+                self.shared.taken(count);
+                self.queued.extend(commands);
+                if count == 0 { Woken::NoHandles } else { Woken::Commands }
+            }
+        }
+    }
+
+    /// One step of the machine, and what follows from it.
+    fn step(&mut self, input: Input) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.machine.step(clock::now(), input, &mut outputs);
+        self.shared.lives_until(self.machine.lease_ends());
+        // Who waits learns why the session is over, and not only that.
+        let loss = outputs.iter().find_map(|output| match output {
+            Output::Lost { why } => Some(why.clone()),
+            _ => None,
+        });
+        if let Some(why) = loss {
+            self.lost(why);
+        } else if let Some(lost) = self.shared.lost() {
+            // Somebody looked at the clock, and acts upon it already.
+            let why = lost.why.clone();
+            self.broken |= !self.told;
+            self.tell(why);
+        }
+        for output in outputs.drain(..) {
+            self.act(output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn act(&mut self, output: Output) {
+        let done = match output {
+            Output::Call {
+                call,
+                endpoint,
+                request,
+            } => {
+                self.call(call, endpoint, request);
+                Ok(())
+            }
+            Output::Open {
+                stream,
+                endpoint,
+                hello,
+            } => {
+                let channel = self.channels.to(&endpoint);
+                let (shared, tells) = (Arc::clone(&self.shared), self.tells.clone());
+                let opened = Stream::open((stream, channel), hello, shared, tells);
+                self.streams.insert(stream, opened);
+                Ok(())
+            }
+            Output::Send { stream, message } => {
+                if let ToServer::Operation { .. } | ToServer::Everywhere { .. } = message {
+                    Counting::add(&self.shared.counting.operations_sent, 1);
+                }
+                if let Some(stream) = self.streams.get(&stream) {
+                    stream.send(message);
+                }
+                Ok(())
+            }
+            Output::Close { stream } => {
+                self.streams.remove(&stream);
+                Ok(())
+            }
+            Output::Joined { session, .. } => {
+                if let Some(joining) = self.joining.take() {
+                    joining.joined(session);
+                }
+                Ok(())
+            }
+            Output::Answer { ticket, answer } => self.routes.answered(ticket, answer, &self.shared),
+            Output::Blocking { lock, mode } => self.routes.blocking(lock, mode, &self.shared),
+            Output::Orphaned { lock, owner } => self.routes.orphaned(lock, owner),
+            Output::Weakened { lock, mode } => self.routes.weakened(lock, mode),
+            // Everyone was told before.
+            Output::Lost { .. } | Output::Ended => Ok(()),
+        };
+        if let Err(why) = done {
+            self.fail(why);
+        }
+    }
+
+    fn call(&mut self, call: CallId, endpoint: Endpoint, request: Call) {
+        let channel = self.channels.to(&endpoint);
+        let (tells, call_max) = (self.tells.clone(), self.call_max);
+        tokio::spawn(async move {
+            let answer = match channel {
+                Err(error) => Err(CallFailure::Failed(error.to_string())),
+                Ok(channel) => match timeout(call_max, calls::make(channel, request)).await {
+                    Err(_) => Err(CallFailure::Late),
+                    Ok(answer) => answer.map_err(CallFailure::Failed),
+                },
+            };
+            let answered = Happened::Answered {
+                call,
+                endpoint,
+                answer,
+            };
+            // Where nobody hears it the session is over.
+            let _ = tells.send(answered).await;
+        });
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Answered {
+                call,
+                endpoint,
+                answer,
+            } => {
+                if let Some(joining) = &mut self.joining {
+                    joining.tried(&endpoint, &answer);
+                }
+                if let Err(why) = &answer {
+                    tracing::debug!(%endpoint, ?why, "a call failed");
+                }
+                let answer = answer.unwrap_or(CallAnswer::Failed);
+                self.step(Input::Answered { call, answer });
+            }
+            Happened::Frame { stream, messages } => {
+                for message in messages {
+                    self.step(Input::Received { stream, message });
+                }
+            }
+            Happened::Closed { stream } => {
+                self.streams.remove(&stream);
+                self.step(Input::Closed { stream });
+            }
+        }
+    }
+
+    /// Asks the machine for what is wanted, as far as there is room.
+    fn ask(&mut self) {
+        while !self.is_over() && !self.told && self.machine.counts().1 < OPERATIONS_MAX {
+            let listens = self.closes.is_none() && self.routes.has_room();
+            let next = self.routes.next();
+            let next = match next {
+                None if listens => self.queued.pop_front(),
+                next => next,
+            };
+            let Some(command) = next else {
                 break;
             };
-            self.shared.taken(1);
-            self.queued.push(command);
+            self.command(command);
         }
     }
 
-    fn aborted(&self) -> Option<String> {
-        self.queued.iter().find_map(|command| match command {
-            Command::Abort { why } => Some(why.clone()),
-            _ => None,
-        })
-    }
-
-    /// One frame with all that is queued.
-    fn frame(&mut self) -> wire::ClientFrame {
-        let mut frame = ClientFrame::default();
-        let mut batch = std::mem::take(&mut self.queued);
-        self.queued = batch.split_off(batch.len().min(OPERATIONS_PER_FRAME_MAX));
-        for command in batch {
-            match command {
-                Command::Close => {
-                    frame.goodbye = true;
-                    self.ending = Some("it was closed by this client".to_owned());
-                }
-                Command::Abort { why } => {
-                    frame.goodbye = true;
-                    self.ending = Some(why);
-                }
-                Command::Ask { kind, answer } => {
-                    let op = OpId(self.last_op + 1);
-                    self.last_op = op.0;
-                    self.routes.asked(op, &kind, answer);
-                    frame.operations.push(Operation { op, kind });
-                }
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Close => self.close(),
+            Command::Abort { why } => self.fail(why),
+            Command::Ask { wish, answer } => {
+                let Some((ticket, wish)) = self.routes.asked(wish, answer) else {
+                    return;
+                };
+                self.step(match wish {
+                    Wish::Lock(kind) => Input::Operate { ticket, kind },
+                    Wish::Many(kind) => Input::Everywhere { ticket, kind },
+                    Wish::Open { name, options } => Input::OpenLockspace {
+                        ticket,
+                        name,
+                        options,
+                    },
+                });
             }
         }
-        frame.report = self.query.take().map(|query| self.report(query));
-        // One of the two in a frame: both together may be longer than one.
-        if frame.report.is_none()
-            && let Some(query) = self.glocks_queries.pop_front()
+    }
+
+    /// The session is not wanted any more.
+    fn close(&mut self) {
+        if self.closes.is_none() {
+            let max_us = u64::try_from(UNLOCKS_MAX.as_micros()).unwrap_or(u64::MAX);
+            self.closes = Some(clock::now().plus(max_us));
+        }
+    }
+
+    /// What is due by the driver's own times.
+    fn look_at_the_time(&mut self) {
+        let now = clock::now();
+        let gives_up = |joining: &Joining| joining.is_hopeless() || joining.until <= now;
+        if self.joining.as_ref().is_some_and(gives_up) {
+            if let Some(joining) = self.joining.take() {
+                joining.given_up();
+            }
+            self.fail("the cluster did not let it in".to_owned());
+        }
+        // Once more: a session that is over may not say goodbye.
+        if self.is_over() || self.told {
+            return;
+        }
+        if self
+            .closes
+            .is_some_and(|at| at <= now || !self.routes.unlocks())
         {
-            frame.glocks = Some(glocks::page(&self.shared.glocks(), query));
+            // Everyone knows before the locks are given to others.
+            self.tell("it was closed by this client".to_owned());
+            self.step(Input::Goodbye);
         }
-        let counting = &self.shared.counting;
-        Counting::add(&counting.operations_sent, frame.operations.len());
-        Counting::add(&counting.frames_sent, 1);
-        render::client_frame(&frame)
     }
 
-    /// All tasks and glock tables of the session in one report; a client without any reports nothing.
-    fn report(&self, query: QueryId) -> HoldersReport {
-        let mut report = HoldersReport {
-            query,
-            tasks: Vec::new(),
-            glocks: Vec::new(),
-        };
-        let named = self.shared.tasks();
-        let named = named.iter().map(|(&owner, name)| (owner, name.clone()));
-        report.tasks.extend(named);
-        for glocks in self.shared.glocks() {
-            let (tasks, held) = glocks.report();
-            report.tasks.extend(
-                tasks
-                    .into_iter()
-                    .map(|(owner, name)| (owner, Name::lossy(&name))),
-            );
-            report.glocks.extend(held);
-        }
-        report
-    }
-
-    fn receive(
-        &mut self,
-        frame: Result<Option<wire::ServerFrame>, RpcStatus>,
-    ) -> Result<(), String> {
-        let ended = || self.ending.clone();
-        let frame = match frame {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Err(ended().unwrap_or_else(|| "the server ended it".to_owned())),
-            Err(status) => return Err(ended().unwrap_or_else(|| status.message().to_owned())),
-        };
-        let frame = convert::server_frame(frame).map_err(|error| error.to_string())?;
-        Counting::add(&self.shared.counting.frames_received, 1);
-        for event in frame.events {
-            let next = self.routes.event(event, &self.shared)?;
-            if let Some(next) = next {
-                // Unlocks go past the queue, and are in flight like others.
-                self.shared.asks(1);
-                self.queued.push(next);
+    fn lost(&mut self, why: Loss) {
+        if let Some(joining) = self.joining.take() {
+            match &why {
+                Loss::Join(refusal) => joining.refused(refusal.clone()),
+                _ => joining.given_up(),
             }
         }
-        self.query = frame.query.or(self.query);
-        if let Some(query) = frame.glocks_query {
-            self.glocks_queries.truncate(GLOCKS_QUERIES_MAX - 1);
-            self.glocks_queries.push_back(query);
-        }
-        Ok(())
+        self.tell(why.to_string());
     }
 
-    /// The session is over: everyone is told.
-    fn end(self, why: String) {
-        tracing::debug!(endpoint = self.shared.endpoint, why, "session over");
+    /// It ends here and now, without a goodbye.
+    fn fail(&mut self, why: String) {
+        self.broken = true;
+        self.tell(why);
+    }
+
+    /// Everyone is told that the session is over, once.
+    fn tell(&mut self, why: String) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        tracing::debug!(servers = self.shared.servers, why, "session over");
+        self.closes = None;
         self.shared.lose(why);
-        self.routes.lost();
-        let mut commands = self.commands;
-        commands.close();
-        let unsent = std::iter::from_fn(|| commands.try_recv().ok());
-        for command in self.queued.into_iter().chain(unsent) {
-            if let Command::Ask { answer, .. } = command {
-                answer.lost();
-            }
+        std::mem::take(&mut self.routes).lost();
+        for command in self.queued.drain(..) {
+            command.lost();
+        }
+    }
+
+    /// Nothing is heard or said any more.
+    fn end(mut self) {
+        self.tell("its driver has stopped".to_owned());
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            command.lost();
         }
         self.shared.end();
-    }
-}
-
-/// Room for the next frame; `None` when the stream is broken. Waits for ever when no more frames may be
-/// sent.
-async fn reserve(
-    outbound: Option<mpsc::Sender<wire::ClientFrame>>,
-) -> Option<mpsc::OwnedPermit<wire::ClientFrame>> {
-    match outbound {
-        Some(outbound) => outbound.reserve_owned().await.ok(),
-        None => std::future::pending().await,
     }
 }

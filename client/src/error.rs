@@ -1,11 +1,13 @@
 //! What can go wrong, each in one line that says what happened and what to do.
 
 use std::error::Error as StdError;
+use std::fmt;
 
+use dlm_core::cluster::{CommandRefusal, TextRefusal};
 use dlm_core::{Mode, Refusal};
-use glockwork_proto::WireError;
-use glockwork_proto::frame::LockspaceRefusal;
+use glock_core::session::ENDPOINTS_MAX;
 use thiserror::Error;
+use tonic::Status;
 
 use crate::limits::{CONNECT_MAX, OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_QUEUED_MAX};
 
@@ -20,46 +22,82 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: String,
     },
+    /// There are too many endpoints.
+    #[error(
+        "{count} endpoints are too many; {ENDPOINTS_MAX} or fewer do, whoever answers knows the others"
+    )]
+    Endpoints {
+        /// How many were given.
+        count: usize,
+    },
     /// The client's name does not do.
     #[error("the client's name does not do: {0}")]
-    Name(#[source] WireError),
-    /// Nobody answers there.
-    #[error(
-        "cannot reach a lock server at {endpoint}: {why}; start one with dlm-server, or name another endpoint"
-    )]
-    Unreachable {
-        /// Where.
-        endpoint: String,
-        /// What the transport says.
+    Name(#[source] TextRefusal),
+    /// The certificates do not do.
+    #[error("TLS is not possible: {why}; give files in PEM that can be read")]
+    Tls {
+        /// What is wrong with them.
         why: String,
     },
-    /// Somebody answers, and not in time.
-    #[error(
-        "the lock server at {endpoint} did not welcome us within {} s; is it overloaded, or something else?",
-        CONNECT_MAX.as_secs()
-    )]
-    Silent {
-        /// Where.
-        endpoint: String,
-    },
-    /// The server does not take us.
-    #[error("the lock server at {endpoint} refused the session: {why}")]
-    Refused {
-        /// Where.
-        endpoint: String,
+    /// The system does not give what a session needs.
+    #[error("the system does not give what a session needs: {why}; raise the limit on open files")]
+    System {
         /// What it says.
         why: String,
     },
+    /// Nobody is there.
+    #[error(
+        "cannot reach a lock server at {tried}; start one with dlm-server, or name another endpoint"
+    )]
+    Unreachable {
+        /// Who was asked, and what the transport says.
+        tried: Tried,
+    },
+    /// Somebody answers, and does not let the client in, or not in time.
+    #[error(
+        "no lock server let us in within {} s: {tried}; are most of the servers down, or overloaded?",
+        CONNECT_MAX.as_secs()
+    )]
+    Silent {
+        /// Who was asked, and what came of it.
+        tried: Tried,
+    },
+    /// The cluster does not take us.
+    #[error("the lock server at {servers} refused the session: {why}")]
+    Refused {
+        /// Which cluster: the endpoints that were given.
+        servers: String,
+        /// What it says.
+        why: CommandRefusal,
+    },
 }
 
-/// The session with the server is over, and every lock with it.
+/// The servers that were asked, each with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried(pub Vec<(String, String)>);
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One alone is said as a sentence goes on.
+        if let [(endpoint, why)] = &self.0[..] {
+            return write!(f, "{endpoint}: {why}");
+        }
+        for (at, (endpoint, why)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{endpoint} ({why})")?;
+        }
+        Ok(())
+    }
+}
+
+/// The session with the servers is over, and every lock with it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the session with the lock server at {endpoint} is over: {why}; its locks are gone, connect again"
+    "the session with the lock server at {servers} is over: {why}; its locks are gone, connect again"
 )]
 pub struct SessionLost {
-    /// The server's endpoint.
-    pub endpoint: String,
+    /// The endpoints that the client was given.
+    pub servers: String,
     /// What ended it.
     pub why: String,
 }
@@ -102,13 +140,13 @@ pub enum LockError {
     Refused(Refusal),
     /// The lockspace's name does not do.
     #[error("the lockspace's name does not do: {0}")]
-    LockspaceName(WireError),
-    /// The server does not open the lockspace.
-    #[error("the lockspace is not opened: {0}")]
-    LockspaceRefused(LockspaceRefusal),
+    LockspaceName(TextRefusal),
+    /// The cluster does not open the lockspace, or does not let it go.
+    #[error("the lockspace is not opened or left: {0}")]
+    LockspaceRefused(CommandRefusal),
     /// Too much is queued for the server already.
     #[error(
-        "{OPERATIONS_QUEUED_MAX} operations queue for the lock server already; it reads nothing, try again later"
+        "{OPERATIONS_QUEUED_MAX} operations queue for the session already; this process has no time for them, try again later"
     )]
     QueueFull,
     /// As many operations are unanswered as may be, those that wait for locks among them.
@@ -137,4 +175,13 @@ pub(crate) fn innermost(error: &dyn StdError) -> String {
         error = source;
     }
     error.to_string()
+}
+
+/// Why a call or a stream failed.
+pub(crate) fn rpc_failure(status: &Status) -> String {
+    match StdError::source(status) {
+        Some(source) => innermost(source),
+        None if status.message().is_empty() => status.code().to_string(),
+        None => status.message().to_owned(),
+    }
 }

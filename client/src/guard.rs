@@ -5,16 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use dlm_core::link::OperationKind;
 use dlm_core::value::Transfer;
 use dlm_core::{Mode, Owner, RequestFlags, ResourceName, Status, StatusFlags, Token, ValueBlock};
-use glockwork_proto::frame::OperationKind;
 use tokio::sync::oneshot;
 use tokio_stream::Stream;
 
 use crate::error::LockError;
 use crate::lockspace::Lockspace;
 use crate::raw::{Busy, Ear, RawLock};
-use crate::session::{Answer, Command, Route, Session};
+use crate::session::{Answer, Command, Route, Session, Wish};
 use crate::value::Value;
 
 /// A lock that is held. Dropping it unlocks, without waiting for the answer.
@@ -63,7 +63,8 @@ impl Guard {
 
     fn send(&self, kind: OperationKind) {
         let answer = Answer::Lock(Route::Raw(Arc::clone(&self.raw)));
-        self.session.send(Command::Ask { kind, answer });
+        let wish = Wish::Lock(kind);
+        self.session.send(Command::Ask { wish, answer });
     }
 
     /// The answer to a request or conversion.
@@ -83,7 +84,7 @@ impl Guard {
     }
 
     fn alive(&self) -> Result<(), LockError> {
-        if self.raw.is_lost() {
+        if self.is_lost() {
             return Err(self.session.shared.gone());
         }
         Ok(())
@@ -118,8 +119,9 @@ impl Guard {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-    /// # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
-    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+    /// # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+    /// # let name = "example".to_owned();
+    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { servers, name }).await?;
     /// # let lockspace = client.lockspace("jobs").await?;
     /// use dlm_client::{Mode, Value};
     ///
@@ -143,7 +145,8 @@ impl Guard {
         self.raw.value()
     }
 
-    /// Whether the lock is gone: with the session, its lockspace, or its task.
+    /// Whether the lock is gone: with the session, its lockspace, or its task. It looks at the clock: a
+    /// session that could not be renewed for its lease is over, whether or not anybody has noticed.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.raw.is_lost() || self.session.shared.lost().is_some()
@@ -305,8 +308,9 @@ impl Guard {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-    /// # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
-    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+    /// # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+    /// # let name = "example".to_owned();
+    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { servers, name }).await?;
     /// # let lockspace = client.lockspace("jobs").await?;
     /// use dlm_client::Mode;
     ///

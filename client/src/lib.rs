@@ -1,6 +1,6 @@
 //! The client of the lock service.
 //!
-//! - [`Client`] is a session with a server: [`Client::connect`], then [`Client::lockspace`].
+//! - [`Client`] is a session with a cluster of servers: [`Client::connect`], then [`Client::lockspace`].
 //! - [`Lockspace::lock`] gives raw locks in all six modes ([`Guard`]), for any program: with value blocks
 //!   ([`Guard::value`]), blocking callbacks ([`Guard::blocked`]) and orphans ([`Lockspace::adopt`]).
 //! - [`Lockspace::cached`] gives locks that stay with this session until another wants them
@@ -10,39 +10,49 @@
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
-//! All of a session goes over one stream; `driver.rs` is the one loop that owns it.
+//! A session is the pure machine of [`glock_core::session`]; `driver.rs` is the one loop around it.
 
 pub mod asts;
 pub mod cached;
-pub mod endpoints;
 pub mod error;
 pub mod glocks;
 pub mod graph;
 pub mod inspect;
 pub mod limits;
 
+mod calls;
+mod channels;
+mod clock;
 mod connect;
 mod counters;
 mod driver;
+mod endpoints;
 mod guard;
+mod joining;
 mod lockspace;
+mod random;
 mod raw;
 mod routes;
 mod session;
+mod stream;
 mod task;
+mod tls;
 mod value;
 
 pub use cached::{Access, CacheHooks, CachedGuard, CachedLock};
 pub use connect::{Client, ConnectOptions};
 pub use counters::Counters;
+pub use dlm_core::cluster::CommandRefusal;
 pub use dlm_core::{
     LockId, LockspaceId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, ResourceName,
     SessionId, Status, StatusFlags, Token, ValueBlock, ValueLength,
 };
-pub use error::{ConnectError, LockError, SessionLost};
+pub use endpoints::Servers;
+pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
 pub use task::Task;
+pub use tls::Tls;
 pub use value::Value;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dlm_core::{LockspaceId, LockspaceOptions, Mode, Owner, RequestFlags, ResourceName};
-use glockwork_proto::frame::OperationKind;
+use dlm_core::link::EverywhereKind;
+use dlm_core::{LockspaceId, LockspaceOptions, Mode, Owner, RequestFlags, ResourceName, SessionId};
 
 use crate::cached::Cached;
 use crate::connect::Client;
@@ -21,8 +21,9 @@ use crate::session::Opened;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-/// # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
-/// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+/// # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+/// # let name = "example".to_owned();
+/// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { servers, name }).await?;
 /// use std::time::Duration;
 ///
 /// use dlm_client::{LockError, LockspaceOptions, Mode, ValueLength};
@@ -48,6 +49,7 @@ pub struct Lockspace {
     pub(crate) id: LockspaceId,
     name: String,
     options: LockspaceOptions,
+    replays: Arc<[SessionId]>,
     pub(crate) cached: Arc<Cached>,
 }
 
@@ -57,12 +59,13 @@ impl Lockspace {
             client,
             id: opened.id,
             name,
-            options: opened.options,
+            options: opened.options.locks,
+            replays: opened.replays.into(),
             cached: Arc::default(),
         }
     }
 
-    /// Its number at the server.
+    /// Its number in the cluster.
     #[must_use]
     pub fn id(&self) -> LockspaceId {
         self.id
@@ -78,6 +81,13 @@ impl Lockspace {
     #[must_use]
     pub const fn options(&self) -> LockspaceOptions {
         self.options
+    }
+
+    /// The dead sessions whose journals this session was named to replay before it takes a lock here; none,
+    /// where nothing is written under the locks that would have to be put right.
+    #[must_use]
+    pub fn replays(&self) -> &[SessionId] {
+        &self.replays
     }
 
     /// The session that opened it.
@@ -153,8 +163,9 @@ impl Lockspace {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-    /// # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
-    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+    /// # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+    /// # let name = "example".to_owned();
+    /// # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { servers, name }).await?;
     /// # let lockspace = client.lockspace("jobs").await?;
     /// use dlm_client::{Mode, RequestFlags};
     ///
@@ -183,7 +194,7 @@ impl Lockspace {
     /// [`LockError::QueueFull`], [`LockError::InFlight`] or [`LockError::SessionLost`].
     pub async fn purge_orphans(&self, owner: Option<Owner>) -> Result<u32, LockError> {
         let lockspace = self.id;
-        let kind = OperationKind::PurgeOrphans { lockspace, owner };
+        let kind = EverywhereKind::PurgeOrphans { lockspace, owner };
         self.client.session.purge(kind).await
     }
 
@@ -202,7 +213,7 @@ impl Lockspace {
         if session.shared.glocks().iter().any(uses) {
             return Err(LockError::GlocksInUse);
         }
-        let kind = OperationKind::LeaveLockspace { lockspace };
+        let kind = EverywhereKind::LeaveLockspace { lockspace };
         session.purge(kind).await
     }
 }

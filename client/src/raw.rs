@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use dlm_core::link::OperationKind;
 use dlm_core::{LockId, Mode, RequestFlags, Status, StatusFlags, Token};
-use glockwork_proto::frame::OperationKind;
 use tokio::sync::oneshot;
 
-use crate::session::{Answer, Command, Route};
+use crate::session::{Answer, Command, Route, Wish};
 use crate::value::Value;
 
 /// One lock.
@@ -183,11 +183,11 @@ impl RawLock {
 
     fn unlocks(self: &Arc<Self>, lock: LockId) -> Command {
         Command::Ask {
-            kind: OperationKind::Unlock {
+            wish: Wish::Lock(OperationKind::Unlock {
                 lock,
                 flags: RequestFlags::empty(),
                 value: None,
-            },
+            }),
             answer: Answer::Lock(Route::Raw(Arc::clone(self))),
         }
     }
@@ -196,6 +196,11 @@ impl RawLock {
         let mut state = self.state();
         state.blocked.insert(mode);
         state.wake();
+    }
+
+    /// While it converts, it holds less than before.
+    pub(crate) fn weakened(&self, mode: Mode) {
+        self.state().mode = Some(mode);
     }
 
     /// The lock is gone, and nothing is answered any more.

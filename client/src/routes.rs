@@ -1,24 +1,40 @@
-//! Where answers and callbacks go: the operations under way, and the locks that exist at the server.
+//! Where answers and callbacks go: the operations under way, and the locks that exist at the servers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use dlm_core::{LockId, LockspaceId, OpId, Owner, Status};
-use glockwork_proto::frame::{Event, OperationKind};
+use dlm_core::link::{EverywhereKind, OperationKind};
+use dlm_core::{LockId, LockspaceId, Mode, Owner, Status};
+use glock_core::session::{self as machine, CALLS_MAX, Completion, EVERYWHERE_MAX, Failure};
 
 use crate::asts::Ast;
 use crate::counters::Counting;
 use crate::error::LockError;
 use crate::raw::Done;
-use crate::session::{Answer, Command, Opened, Route, Shared};
+use crate::session::{Answer, Command, Opened, Route, Shared, Wish};
 use crate::value::Value;
 
 /// The driver's memory of its session.
 #[derive(Default)]
 pub(crate) struct Routes {
+    last: u64,
     /// Operations that are not answered yet.
-    awaited: HashMap<OpId, Awaited>,
+    awaited: HashMap<u64, Awaited>,
     /// Locks that are held, and whose they are.
     locks: HashMap<LockId, Held>,
+    /// What was asked of locks that are being cancelled. A lock has one operation at a time and its cancel,
+    /// and what is cancelled is answered before the cancel is: whoever hears that asks for the next thing.
+    cancelling: HashMap<LockId, VecDeque<Command>>,
+    counts: Counts,
+    /// What follows from what was heard, for locks that nobody wants any more or that wait for a cancel.
+    next: VecDeque<Command>,
+}
+
+/// How many are under way of some kinds of operations.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    unlocks: usize,
+    many: usize,
+    opens: usize,
 }
 
 struct Awaited {
@@ -29,11 +45,15 @@ struct Awaited {
 /// What an operation changes in what is remembered of locks.
 #[derive(Clone, Copy)]
 enum About {
-    Nothing,
+    /// It opens a lockspace.
+    Lockspace,
     /// It makes a lock, or adopts one.
     NewLock(LockspaceId, Owner),
     /// The lock is that task's from now on.
     Owner(Owner),
+    Unlock,
+    Cancel(LockId),
+    Orphans,
     EndOf(Whose),
 }
 
@@ -48,6 +68,9 @@ struct Held {
     route: Route,
     lockspace: LockspaceId,
     owner: Owner,
+    /// The operation by which it was asked for. What takes many locks away takes none that was asked for
+    /// after it.
+    first: u64,
 }
 
 impl Held {
@@ -59,139 +82,152 @@ impl Held {
     }
 }
 
+impl About {
+    const fn of(wish: &Wish) -> Self {
+        match wish {
+            Wish::Open { .. } => Self::Lockspace,
+            Wish::Lock(kind) => match *kind {
+                OperationKind::Request {
+                    lockspace, owner, ..
+                } => Self::NewLock(lockspace, owner),
+                OperationKind::Convert { owner, .. } => Self::Owner(owner),
+                OperationKind::Unlock { lock, flags, .. } => {
+                    if flags.contains(dlm_core::RequestFlags::CANCEL) {
+                        Self::Cancel(lock)
+                    } else {
+                        Self::Unlock
+                    }
+                }
+                OperationKind::Cancel { lock } => Self::Cancel(lock),
+            },
+            Wish::Many(kind) => match *kind {
+                EverywhereKind::OwnerEnded { owner } => Self::EndOf(Whose::Owner(owner)),
+                EverywhereKind::LeaveLockspace { lockspace } => {
+                    Self::EndOf(Whose::Lockspace(lockspace))
+                }
+                EverywhereKind::PurgeOrphans { .. } => Self::Orphans,
+            },
+        }
+    }
+}
+
 impl Routes {
-    /// An operation goes out.
-    pub(crate) fn asked(&mut self, op: OpId, kind: &OperationKind, answer: Answer) {
-        let about = match *kind {
-            OperationKind::Request {
-                lockspace, owner, ..
-            } => About::NewLock(lockspace, owner),
-            OperationKind::Convert { owner, .. } => About::Owner(owner),
-            OperationKind::OwnerEnded { owner } => About::EndOf(Whose::Owner(owner)),
-            OperationKind::LeaveLockspace { lockspace } => {
-                About::EndOf(Whose::Lockspace(lockspace))
-            }
-            OperationKind::OpenLockspace { .. }
-            | OperationKind::Unlock { .. }
-            | OperationKind::Cancel { .. }
-            | OperationKind::PurgeOrphans { .. } => About::Nothing,
-        };
-        self.awaited.insert(op, Awaited { answer, about });
+    /// Whether the session has room for any operation, as far as is counted here.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.counts.many < EVERYWHERE_MAX && self.counts.opens < CALLS_MAX
     }
 
-    /// An event came in. Gives what is to be sent next, if anything is, for a lock that nobody wants any
-    /// more.
+    /// Whether locks are being unlocked.
+    pub(crate) const fn unlocks(&self) -> bool {
+        self.counts.unlocks > 0
+    }
+
+    /// What is to be asked next, before anything else.
+    pub(crate) fn next(&mut self) -> Option<Command> {
+        self.next.pop_front()
+    }
+
+    /// An operation goes to the session, under a number; or it waits for a cancel.
+    pub(crate) fn asked(&mut self, wish: Wish, answer: Answer) -> Option<(machine::Ticket, Wish)> {
+        if let Wish::Lock(kind) = &wish
+            && let Some(waiting) = self.cancelling.get_mut(&kind.lock())
+        {
+            waiting.push_back(Command::Ask { wish, answer });
+            return None;
+        }
+        let about = About::of(&wish);
+        if let About::Cancel(lock) = about {
+            self.cancelling.insert(lock, VecDeque::new());
+        }
+        self.count(about, 1);
+        self.last += 1;
+        self.awaited.insert(self.last, Awaited { answer, about });
+        Some((machine::Ticket(self.last), wish))
+    }
+
+    const fn count(&mut self, about: About, by: isize) {
+        let counts = &mut self.counts;
+        let count = match about {
+            About::Unlock => &mut counts.unlocks,
+            About::Orphans | About::EndOf(Whose::Owner(_)) => &mut counts.many,
+            // To leave a lockspace takes both, one after the other.
+            About::EndOf(Whose::Lockspace(_)) | About::Lockspace => &mut counts.opens,
+            About::NewLock(..) | About::Owner(_) | About::Cancel(_) => return,
+        };
+        *count = count.saturating_add_signed(by);
+    }
+
+    /// An answer.
     ///
     /// # Errors
     /// Why the session cannot go on.
-    pub(crate) fn event(
+    pub(crate) fn answered(
         &mut self,
-        event: Event,
+        ticket: machine::Ticket,
+        answer: machine::Answer,
         shared: &Shared,
-    ) -> Result<Option<Command>, String> {
-        match event {
-            Event::LockspaceOpened {
-                op,
+    ) -> Result<(), String> {
+        let Some(awaited) = self.awaited.remove(&ticket.0) else {
+            // Everyone was told that the session is over.
+            return Ok(());
+        };
+        shared.answered(1);
+        self.count(awaited.about, -1);
+        if let About::Cancel(lock) = awaited.about {
+            self.next
+                .extend(self.cancelling.remove(&lock).unwrap_or_default());
+        }
+        match answer {
+            machine::Answer::Lock(completion) => self.done(ticket.0, awaited, completion, shared),
+            machine::Answer::Purged { locks } => self.purged(ticket.0, awaited, locks),
+            machine::Answer::Opened {
                 lockspace,
                 options,
+                replays,
             } => {
-                let opened = Opened {
-                    id: lockspace,
-                    options,
-                };
-                self.opened(op, Ok(opened), shared);
-            }
-            Event::LockspaceRefused { op, why } => {
-                self.opened(op, Err(LockError::LockspaceRefused(why)), shared);
-            }
-            Event::Done {
-                op,
-                lock,
-                status,
-                mode,
-                token,
-                flags,
-                value,
-            } => {
-                let value = value.map(|block| Value::new(block, flags));
-                let done = Done {
-                    lock,
-                    status,
-                    mode,
-                    token,
-                    flags,
-                    value,
-                };
-                return self.done(op, done, shared);
-            }
-            Event::Blocking { lock, mode } => {
-                Counting::add(&shared.counting.callbacks_received, 1);
-                match self.locks.get(&lock).map(|held| &held.route) {
-                    Some(Route::Raw(raw)) => raw.blocking(mode),
-                    Some(Route::Glock(glocks, name)) => {
-                        if let Some(glocks) = glocks.upgrade() {
-                            glocks.blocking(*name, mode);
-                        }
-                    }
-                    Some(Route::Asts(queue, _)) => {
-                        let event = Ast::Blocking { lock, mode };
-                        queue.push(event).map_err(|_| NOT_READ)?;
-                    }
-                    None => tracing::debug!(?lock, "a callback for a lock that is gone"),
+                if let Answer::Opened(opener) = awaited.answer {
+                    let id = lockspace;
+                    // Whoever opened it may have stopped waiting.
+                    let _ = opener.send(Ok(Opened {
+                        id,
+                        options,
+                        replays,
+                    }));
                 }
+                Ok(())
             }
-            Event::Orphaned { lock, owner } => {
-                if let Some(held) = self.locks.remove(&lock) {
-                    if let Route::Asts(queue, _) = &held.route {
-                        let event = Ast::Orphaned { lock, owner };
-                        queue.push(event).map_err(|_| NOT_READ)?;
-                    }
-                    gone(held)?;
-                }
-            }
-            Event::Purged { op, locks } => self.purged(op, locks, shared)?,
-        }
-        Ok(None)
-    }
-
-    fn answered(&mut self, op: OpId, shared: &Shared) -> Option<Awaited> {
-        let awaited = self.awaited.remove(&op);
-        match awaited {
-            Some(_) => shared.answered(1),
-            None => tracing::debug!(?op, "an answer to nothing that was asked"),
-        }
-        awaited
-    }
-
-    fn opened(&mut self, op: OpId, opened: Result<Opened, LockError>, shared: &Shared) {
-        let awaited = self.answered(op, shared);
-        if let Some(Answer::Opened(opener)) = awaited.map(|awaited| awaited.answer) {
-            // Whoever opened it may have stopped waiting.
-            let _ = opener.send(opened);
+            machine::Answer::Failed(failure) => failed(awaited.answer, failure),
         }
     }
 
-    fn done(&mut self, op: OpId, done: Done, shared: &Shared) -> Result<Option<Command>, String> {
-        let Some(Awaited { answer, about }) = self.answered(op, shared) else {
-            return Ok(None);
+    fn done(
+        &mut self,
+        ticket: u64,
+        awaited: Awaited,
+        completion: Completion,
+        shared: &Shared,
+    ) -> Result<(), String> {
+        // Only operations on locks are answered so.
+        let Answer::Lock(route) = awaited.answer else {
+            return Ok(());
         };
-        let route = match answer {
-            Answer::Lock(route) => route,
-            // What is not about a lock is answered like this only where it is refused. Whoever asked may
-            // have stopped waiting.
-            Answer::Opened(opener) => {
-                let _ = opener.send(Err(refused(done.status)));
-                return Ok(None);
-            }
-            Answer::Purged(waits) => {
-                let _ = waits.send(Err(refused(done.status)));
-                return Ok(None);
-            }
-            Answer::Nobody => return Ok(None),
+        let value = completion.value;
+        let done = Done {
+            lock: completion.lock,
+            status: completion.status,
+            mode: completion.mode,
+            token: completion.token,
+            flags: completion.flags,
+            value: value.map(|block| Value::new(block, completion.flags)),
         };
-        self.note(&done, about, &route);
+        self.note(ticket, &done, awaited.about, &route);
         match route {
-            Route::Raw(raw) => return Ok(raw.done(done)),
+            Route::Raw(raw) => {
+                if let Some(next) = raw.done(done) {
+                    shared.asks(1);
+                    self.next.push_back(next);
+                }
+            }
             Route::Glock(glocks, name) => {
                 if let Some(glocks) = glocks.upgrade() {
                     glocks.done(name, (done.status, done.mode, done.token));
@@ -218,11 +254,11 @@ impl Routes {
                 queue.push(event).map_err(|_| NOT_READ)?;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Keeps what is remembered of the lock true. What is refused changed nothing.
-    fn note(&mut self, done: &Done, about: About, route: &Route) {
+    fn note(&mut self, first: u64, done: &Done, about: About, route: &Route) {
         match (done.status, done.mode) {
             (Status::Refused(_), _) => {}
             (_, None) => {
@@ -235,6 +271,7 @@ impl Routes {
                         route,
                         lockspace,
                         owner,
+                        first,
                     };
                     self.locks.insert(done.lock, held);
                 }
@@ -243,26 +280,25 @@ impl Routes {
                         held.owner = owner;
                     }
                 }
-                About::Nothing | About::EndOf(_) => {}
+                _ => {}
             },
         }
     }
 
-    fn purged(&mut self, op: OpId, locks: u32, shared: &Shared) -> Result<(), String> {
-        let Some(Awaited { answer, about }) = self.answered(op, shared) else {
-            return Ok(());
-        };
-        if let About::EndOf(whose) = about {
+    fn purged(&mut self, ticket: u64, awaited: Awaited, locks: u64) -> Result<(), String> {
+        let locks = u32::try_from(locks).unwrap_or(u32::MAX);
+        if let About::EndOf(whose) = awaited.about {
             let ended: Vec<LockId> = self
                 .locks
                 .iter()
-                .filter_map(|(&lock, held)| held.is(whose).then_some(lock))
+                .filter(|(_, held)| held.is(whose) && held.first < ticket)
+                .map(|(&lock, _)| lock)
                 .collect();
             for lock in ended {
                 self.locks.remove(&lock).map_or(Ok(()), gone)?;
             }
         }
-        match answer {
+        match awaited.answer {
             Answer::Purged(waits) => {
                 // Whoever asked may have stopped waiting.
                 let _ = waits.send(Ok(locks));
@@ -276,6 +312,61 @@ impl Routes {
         Ok(())
     }
 
+    /// A lock is in somebody's way.
+    ///
+    /// # Errors
+    /// As [`Self::answered`].
+    pub(crate) fn blocking(&self, lock: LockId, mode: Mode, shared: &Shared) -> Result<(), String> {
+        Counting::add(&shared.counting.callbacks_received, 1);
+        match self.locks.get(&lock).map(|held| &held.route) {
+            Some(Route::Raw(raw)) => raw.blocking(mode),
+            Some(Route::Glock(glocks, name)) => {
+                if let Some(glocks) = glocks.upgrade() {
+                    glocks.blocking(*name, mode);
+                }
+            }
+            Some(Route::Asts(queue, _)) => {
+                let event = Ast::Blocking { lock, mode };
+                queue.push(event).map_err(|_| NOT_READ)?;
+            }
+            None => tracing::debug!(?lock, "a callback for a lock that is gone"),
+        }
+        Ok(())
+    }
+
+    /// A lock whose conversion is under way holds less than before.
+    ///
+    /// # Errors
+    /// As [`Self::answered`].
+    pub(crate) fn weakened(&self, lock: LockId, mode: Mode) -> Result<(), String> {
+        match self.locks.get(&lock).map(|held| &held.route) {
+            Some(Route::Raw(raw)) => raw.weakened(mode),
+            // A glock converts when nobody holds it, and has dropped what it may not cache on the way; with
+            // the answer it learns what it has.
+            Some(Route::Glock(..)) | None => {}
+            Some(Route::Asts(queue, _)) => {
+                let event = Ast::Weakened { lock, mode };
+                queue.push(event).map_err(|_| NOT_READ)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A lock outlived its owner.
+    ///
+    /// # Errors
+    /// As [`Self::answered`].
+    pub(crate) fn orphaned(&mut self, lock: LockId, owner: Owner) -> Result<(), String> {
+        let Some(held) = self.locks.remove(&lock) else {
+            return Ok(());
+        };
+        if let Route::Asts(queue, _) = &held.route {
+            let event = Ast::Orphaned { lock, owner };
+            queue.push(event).map_err(|_| NOT_READ)?;
+        }
+        gone(held)
+    }
+
     /// The session is over: everyone who waits for an answer is told. Those who wait on a channel see it
     /// close.
     pub(crate) fn lost(self) {
@@ -287,10 +378,38 @@ impl Routes {
         for awaited in self.awaited.into_values() {
             awaited.answer.lost();
         }
+        let waiting = self.cancelling.into_values().flatten();
+        for command in waiting.chain(self.next) {
+            command.lost();
+        }
     }
 }
 
 const NOT_READ: &str = "its events were not read by this client";
+
+/// Nothing came of an operation.
+fn failed(answer: Answer, failure: Failure) -> Result<(), String> {
+    let error = match failure {
+        Failure::Over => {
+            answer.lost();
+            return Ok(());
+        }
+        Failure::Refused(why) => LockError::LockspaceRefused(why),
+        // The driver asks for no more than there is room for, and for nothing before the session began.
+        Failure::Operations | Failure::NotJoined => return Err(failure.to_string()),
+    };
+    match answer {
+        // Whoever asked may have stopped waiting.
+        Answer::Opened(opener) => {
+            let _ = opener.send(Err(error));
+        }
+        Answer::Purged(waits) => {
+            let _ = waits.send(Err(error));
+        }
+        Answer::Lock(_) | Answer::Nobody => {}
+    }
+    Ok(())
+}
 
 /// A lock went without having been unlocked.
 fn gone(held: Held) -> Result<(), String> {
@@ -307,18 +426,11 @@ fn gone(held: Held) -> Result<(), String> {
     Ok(())
 }
 
-fn refused(status: Status) -> LockError {
-    match status {
-        Status::Refused(refusal) => LockError::Refused(refusal),
-        _ => LockError::Gone,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use dlm_core::{Mode, RequestFlags, ResourceName, StatusFlags, Token};
+    use dlm_core::{RequestFlags, ResourceName, StatusFlags, Token};
 
     use super::*;
     use crate::asts::{AstQueue, Ticket};
@@ -327,31 +439,47 @@ mod tests {
 
     const LOCK: LockId = LockId(1);
 
-    fn done(op: u64, mode: Option<Mode>) -> Event {
-        Event::Done {
-            op: OpId(op),
+    fn completed(status: Status, mode: Option<Mode>) -> machine::Answer {
+        machine::Answer::Lock(Completion {
             lock: LOCK,
-            status: Status::Granted,
+            status,
             mode,
             token: Token(1),
             flags: StatusFlags::empty(),
             value: None,
-        }
+        })
+    }
+
+    fn asks(routes: &mut Routes, shared: &Shared, wish: Wish) -> Option<machine::Ticket> {
+        shared.asks(1);
+        let asked = routes.asked(wish, Answer::Nobody);
+        asked.map(|(ticket, _)| ticket)
     }
 
     fn granted(routes: &mut Routes, shared: &Shared, queue: &Arc<AstQueue>) {
-        let kind = OperationKind::Request {
+        let wish = Wish::Lock(OperationKind::Request {
             lockspace: LockspaceId(1),
             lock: LOCK,
             name: ResourceName::new(b"x").unwrap(),
             mode: Mode::Ex,
             flags: RequestFlags::empty(),
             owner: Owner(5),
-        };
+        });
         let answer = Answer::Lock(Route::Asts(Arc::clone(queue), Ticket(1)));
         shared.asks(1);
-        routes.asked(OpId(1), &kind, answer);
-        assert!(routes.event(done(1, Some(Mode::Ex)), shared).is_ok());
+        let (ticket, _) = routes.asked(wish, answer).unwrap();
+        let answer = completed(Status::Granted, Some(Mode::Ex));
+        assert_eq!(routes.answered(ticket, answer, shared), Ok(()));
+    }
+
+    fn convert() -> Wish {
+        Wish::Lock(OperationKind::Convert {
+            lock: LOCK,
+            mode: Mode::Pr,
+            flags: RequestFlags::empty(),
+            owner: Owner(5),
+            value: None,
+        })
     }
 
     #[test]
@@ -359,13 +487,7 @@ mod tests {
         let (session, _commands) = Session::new("nowhere".into());
         let (mut routes, queue) = (Routes::default(), Arc::default());
         granted(&mut routes, &session.shared, &queue);
-        let mut blocking = || {
-            let event = Event::Blocking {
-                lock: LOCK,
-                mode: Mode::Pr,
-            };
-            routes.event(event, &session.shared).map(drop)
-        };
+        let blocking = || routes.blocking(LOCK, Mode::Pr, &session.shared);
         for _ in 1..ASTS_QUEUED_MAX {
             assert_eq!(blocking(), Ok(()));
         }
@@ -378,22 +500,58 @@ mod tests {
         let shared = &session.shared;
         let (mut routes, queue) = (Routes::default(), Arc::default());
         let ends = [
-            OperationKind::OwnerEnded { owner: Owner(5) },
-            OperationKind::LeaveLockspace {
+            EverywhereKind::OwnerEnded { owner: Owner(5) },
+            EverywhereKind::LeaveLockspace {
                 lockspace: LockspaceId(1),
             },
         ];
         for kind in ends {
             granted(&mut routes, shared, &queue);
             assert_eq!(routes.locks.len(), 1);
-            routes.asked(OpId(2), &kind, Answer::Nobody);
-            shared.asks(1);
-            let (op, locks) = (OpId(2), 1);
-            assert!(routes.event(Event::Purged { op, locks }, shared).is_ok());
+            let ticket = asks(&mut routes, shared, Wish::Many(kind)).unwrap();
+            let purged = machine::Answer::Purged { locks: 1 };
+            assert_eq!(routes.answered(ticket, purged, shared), Ok(()));
             assert!(routes.locks.is_empty() && routes.awaited.is_empty());
         }
         // An answer that is none changes nothing.
-        assert!(routes.event(done(9, Some(Mode::Ex)), shared).is_ok());
+        let answer = completed(Status::Granted, Some(Mode::Ex));
+        let ticket = machine::Ticket(99);
+        assert_eq!(routes.answered(ticket, answer, shared), Ok(()));
         assert!(routes.locks.is_empty());
+    }
+
+    #[test]
+    fn what_was_asked_for_after_a_task_ended_does_not_go_with_it() {
+        let (session, _commands) = Session::new("nowhere".into());
+        let shared = &session.shared;
+        let (mut routes, queue) = (Routes::default(), Arc::default());
+        let kind = EverywhereKind::OwnerEnded { owner: Owner(5) };
+        let ended = asks(&mut routes, shared, Wish::Many(kind)).unwrap();
+        granted(&mut routes, shared, &queue);
+        let purged = machine::Answer::Purged { locks: 0 };
+        assert_eq!(routes.answered(ended, purged, shared), Ok(()));
+        assert_eq!(routes.locks.len(), 1);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_lock_waits_for_its_cancel() {
+        let (session, _commands) = Session::new("nowhere".into());
+        let shared = &session.shared;
+        let (mut routes, queue) = (Routes::default(), Arc::default());
+        granted(&mut routes, shared, &queue);
+        let converts = asks(&mut routes, shared, convert()).unwrap();
+        let cancel = Wish::Lock(OperationKind::Cancel { lock: LOCK });
+        let cancels = asks(&mut routes, shared, cancel).unwrap();
+        assert_eq!(asks(&mut routes, shared, convert()), None);
+        let cancelled = completed(Status::Cancelled, Some(Mode::Ex));
+        assert_eq!(routes.answered(converts, cancelled, shared), Ok(()));
+        assert!(routes.next().is_none());
+        let done = completed(Status::CancelDone, Some(Mode::Ex));
+        assert_eq!(routes.answered(cancels, done, shared), Ok(()));
+        let Some(Command::Ask { wish, answer }) = routes.next() else {
+            panic!("it is asked now");
+        };
+        assert!(routes.asked(wish, answer).is_some());
+        assert!(routes.next().is_none() && routes.cancelling.is_empty());
     }
 }

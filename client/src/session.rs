@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use dlm_core::{LockId, LockspaceId, LockspaceOptions, Owner};
+use dlm_core::cluster::{ClusterOptions, Name as LockspaceName};
+use dlm_core::link::{EverywhereKind, OperationKind};
+use dlm_core::{LockId, LockspaceId, Owner, SessionId, Tick};
+use glock_core::session::Loss;
 use glockwork_proto::Name;
-use glockwork_proto::frame::OperationKind;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::asts::{AstQueue, Ticket};
+use crate::clock;
 use crate::counters::Counting;
 use crate::error::{LockError, SessionLost};
 use crate::glocks::{self, GlockName};
@@ -18,19 +21,35 @@ use crate::raw::RawLock;
 
 /// What is asked of the driver, in the order in which it is to be sent.
 pub(crate) enum Command {
-    /// An operation for the server.
+    /// An operation for the servers.
     Ask {
         /// What.
-        kind: OperationKind,
+        wish: Wish,
         /// Who hears the answer.
         answer: Answer,
     },
     /// Say goodbye and end.
     Close,
-    /// End: something is wrong.
+    /// End without a goodbye: something is wrong, and what this node may still do under its locks is for the
+    /// cluster to wait out, or to fence.
     Abort {
         /// What.
         why: String,
+    },
+}
+
+/// What is wanted of the servers.
+pub(crate) enum Wish {
+    /// An operation on one lock.
+    Lock(OperationKind),
+    /// One on many locks.
+    Many(EverywhereKind),
+    /// A lockspace is opened.
+    Open {
+        /// Its name.
+        name: LockspaceName,
+        /// What it is to be like, where that matters.
+        options: Option<ClusterOptions>,
     },
 }
 
@@ -38,8 +57,15 @@ impl Command {
     /// A cancel whose own answer means nothing: the operation that is cancelled has its own.
     pub(crate) fn cancel(lock: LockId) -> Self {
         Self::Ask {
-            kind: OperationKind::Cancel { lock },
+            wish: Wish::Lock(OperationKind::Cancel { lock }),
             answer: Answer::Nobody,
+        }
+    }
+
+    /// It goes nowhere any more.
+    pub(crate) fn lost(self) {
+        if let Self::Ask { answer, .. } = self {
+            answer.lost();
         }
     }
 }
@@ -67,10 +93,11 @@ impl Answer {
 }
 
 /// A lockspace that was opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) id: LockspaceId,
-    pub(crate) options: LockspaceOptions,
+    pub(crate) options: ClusterOptions,
+    pub(crate) replays: Vec<SessionId>,
 }
 
 /// Whose a lock is.
@@ -109,7 +136,8 @@ pub(crate) struct Session {
 
 /// What the driver has in common with everyone else.
 pub(crate) struct Shared {
-    pub(crate) endpoint: String,
+    /// The endpoints that the client was given.
+    pub(crate) servers: String,
     pub(crate) counting: Counting,
     /// Commands sent and not yet taken by the driver.
     queued: AtomicUsize,
@@ -119,6 +147,8 @@ pub(crate) struct Shared {
     next_holder: AtomicU64,
     next_owner: AtomicU64,
     next_ticket: AtomicU64,
+    /// When the session ends by this machine's clock, unless it is renewed; in microseconds.
+    lease_ends: AtomicU64,
     lost: OnceLock<SessionLost>,
     ended: watch::Sender<bool>,
     glocks: Mutex<Vec<Weak<glocks::Inner>>>,
@@ -127,10 +157,10 @@ pub(crate) struct Shared {
 }
 
 impl Session {
-    pub(crate) fn new(endpoint: String) -> (Self, mpsc::UnboundedReceiver<Command>) {
+    pub(crate) fn new(servers: String) -> (Self, mpsc::UnboundedReceiver<Command>) {
         let (commands, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            endpoint,
+            servers,
             counting: Counting::default(),
             queued: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
@@ -138,6 +168,7 @@ impl Session {
             next_holder: AtomicU64::new(1),
             next_owner: AtomicU64::new(1),
             next_ticket: AtomicU64::new(1),
+            lease_ends: AtomicU64::new(u64::MAX),
             lost: OnceLock::new(),
             ended: watch::channel(false).0,
             glocks: Mutex::default(),
@@ -159,9 +190,7 @@ impl Session {
         let Err(mpsc::error::SendError(command)) = self.commands.send(command) else {
             return;
         };
-        if let Command::Ask { answer, .. } = command {
-            answer.lost();
-        }
+        command.lost();
     }
 
     /// Whether something new may be asked for.
@@ -194,11 +223,12 @@ impl Session {
     }
 
     /// Asks for what takes many locks away, and waits until it is done.
-    pub(crate) async fn purge(&self, kind: OperationKind) -> Result<u32, LockError> {
+    pub(crate) async fn purge(&self, kind: EverywhereKind) -> Result<u32, LockError> {
         self.room()?;
         let (answer, purged) = oneshot::channel();
         let answer = Answer::Purged(answer);
-        self.send(Command::Ask { kind, answer });
+        let wish = Wish::Many(kind);
+        self.send(Command::Ask { wish, answer });
         purged.await.map_err(|_| self.shared.lost_error())?
     }
 
@@ -224,36 +254,52 @@ impl Shared {
         self.in_flight.fetch_sub(operations, Ordering::Relaxed);
     }
 
+    /// The driver says how long the session lives. It looks afterwards whether somebody has found it over.
+    pub(crate) fn lives_until(&self, ends: Option<Tick>) {
+        if let Some(ends) = ends {
+            self.lease_ends.store(ends.0, Ordering::Release);
+        }
+    }
+
     /// # Errors
     /// What ended the session, once it has ended.
     pub(crate) fn alive(&self) -> Result<(), SessionLost> {
-        self.lost.get().map_or(Ok(()), |lost| Err(lost.clone()))
+        self.lost().map_or(Ok(()), |lost| Err(lost.clone()))
     }
 
+    /// What ended the session, once it has ended. Whoever asks looks at the clock itself: after a stop of the
+    /// machine or the process it may run before the driver does, and the locks may be somebody else's.
     pub(crate) fn lost(&self) -> Option<&SessionLost> {
+        if self.lost.get().is_none() && clock::now().0 >= self.lease_ends.load(Ordering::Acquire) {
+            self.mark_lost(Loss::Lease.to_string());
+        }
         self.lost.get()
+    }
+
+    fn mark_lost(&self, why: String) {
+        let servers = self.servers.clone();
+        // The first reason is the true one.
+        let _ = self.lost.set(SessionLost { servers, why });
     }
 
     /// The error for somebody whose answer will never come.
     pub(crate) fn lost_error(&self) -> SessionLost {
         let unknown = || SessionLost {
-            endpoint: self.endpoint.clone(),
+            servers: self.servers.clone(),
             why: "its driver has stopped".to_owned(),
         };
-        self.lost.get().cloned().unwrap_or_else(unknown)
+        self.lost().cloned().unwrap_or_else(unknown)
     }
 
     /// The error for the holder of a lock that went: with the session, or without it.
     pub(crate) fn gone(&self) -> LockError {
-        let lost = self.lost.get().cloned();
+        let lost = self.lost().cloned();
         lost.map_or(LockError::Gone, LockError::SessionLost)
     }
 
     /// Marks the session as over, then tells everyone. Those who register later see the mark.
     pub(crate) fn lose(&self, why: String) {
-        let endpoint = self.endpoint.clone();
-        // The first reason is the true one.
-        let _ = self.lost.set(SessionLost { endpoint, why });
+        self.mark_lost(why);
         for glocks in self.glocks() {
             glocks.session_lost();
         }
@@ -313,6 +359,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_ran_out_is_found_by_whoever_asks_first() {
+        let (session, _commands) = Session::new("a:1,b:2".into());
+        let now = clock::now();
+        session.shared.lives_until(Some(now.plus(1_000_000_000)));
+        assert!(session.room().is_ok());
+        session.shared.lives_until(None);
+        assert!(session.room().is_ok());
+        session.shared.lives_until(Some(now));
+        let error = session.room().map_err(LockError::from).unwrap_err();
+        assert!(error.to_string().contains("a:1,b:2"), "{error}");
+        assert!(error.to_string().contains("lease"), "{error}");
+        // It does not come back.
+        session.shared.lives_until(Some(now.plus(1_000_000_000)));
+        assert!(session.room().is_err());
+    }
+
+    #[test]
     fn what_queues_and_what_is_in_flight_has_a_limit() {
         let (session, _commands) = Session::new("nowhere".into());
         for _ in 0..OPERATIONS_QUEUED_MAX {
@@ -328,7 +391,7 @@ mod tests {
         }
         let error = session.room().map_err(LockError::from).unwrap_err();
         assert_eq!(error, LockError::InFlight);
-        assert!(error.to_string().contains("131072"), "{error}");
+        assert!(error.to_string().contains("65536"), "{error}");
         session.shared.answered(1);
         assert!(session.room().is_ok());
     }

@@ -1,8 +1,8 @@
 //! Tasks: who in this session a lock is for, and what becomes of it when they end.
 
 use dlm_core::Owner;
+use dlm_core::link::EverywhereKind;
 use glockwork_proto::Name;
-use glockwork_proto::frame::OperationKind;
 
 use crate::connect::Client;
 use crate::error::LockError;
@@ -52,7 +52,7 @@ impl Task {
     pub async fn end(self) -> Result<u32, LockError> {
         let owner = self.owner;
         let session = &self.client.session;
-        session.purge(OperationKind::OwnerEnded { owner }).await
+        session.purge(EverywhereKind::OwnerEnded { owner }).await
     }
 }
 

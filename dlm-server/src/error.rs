@@ -14,6 +14,7 @@ use crate::replica::ReplicaError;
 use crate::runtime::{EngineError, Stopping};
 use crate::storage::StorageError;
 use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, OUTPUTS_QUEUED_MAX, SESSIONS_MAX};
+use crate::node::OrderRefusal;
 
 /// Why the server does not serve (any more).
 #[derive(Debug, Error)]
@@ -168,15 +169,32 @@ impl From<LinkError> for Status {
 
 /// Why somebody who looks at the server, or looks after it, gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum LookError {
+pub enum LookError {
+    /// No lockspace is called so.
     #[error("no lockspace \"{0}\" is open; ask for the status to see those that are")]
     NoSuchLockspace(String),
+    /// No session has this number.
     #[error("there is no session {0}; ask for the status to see those that are")]
     NoSuchSession(u64),
+    /// What it left goes when it is fenced.
+    #[error("session {0} is dead; its locks go when it is fenced, which dlm status shows")]
+    SessionDead(u64),
+    /// Too many look.
     #[error("{LOOKS_MAX} graphs are being collected already; try again in a second")]
     Looks,
+    /// The answer is too large.
     #[error("the graph takes {bytes} bytes; ask for one lockspace only")]
-    Size { bytes: usize },
+    Size {
+        /// How many bytes it would have.
+        bytes: usize,
+    },
+    /// The server may not do it now.
+    #[error(transparent)]
+    Order(#[from] OrderRefusal),
+    /// The request means nothing.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The server stops.
     #[error("the lock server is stopping; ask again when it is back")]
     Stopping,
 }
@@ -185,8 +203,10 @@ impl From<LookError> for Status {
     fn from(error: LookError) -> Self {
         let code = match error {
             LookError::NoSuchLockspace(_) | LookError::NoSuchSession(_) => Code::NotFound,
+            LookError::SessionDead(_) => Code::FailedPrecondition,
             LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
-            LookError::Stopping => Code::Unavailable,
+            LookError::Wire(_) => Code::InvalidArgument,
+            LookError::Order(_) | LookError::Stopping => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod error;
 pub mod fence;
 pub mod founding;
+pub mod inspect;
 pub mod limits;
 pub mod members;
 pub mod metrics;
@@ -22,6 +23,7 @@ pub mod runtime;
 pub mod settings;
 pub mod storage;
 pub mod tls;
+pub mod view;
 
 mod glocks;
 mod lockspaces;

@@ -96,8 +96,8 @@ pub(crate) struct RunArgs {
     /// What the cluster calls this node
     #[arg(long, default_value = "node")]
     pub(crate) name: String,
-    /// Where the lock server is
-    #[arg(long, env = "GLOCKWORK_ENDPOINT", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT")]
+    /// Where the lock servers are, with commas between them; those that are named need not be all
+    #[arg(long = "endpoints", alias = "endpoint", env = "GLOCKWORK_ENDPOINTS", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT,...")]
     pub(crate) endpoint: String,
     /// The volume's lockspace [default: glockwork]
     #[arg(long)]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use dlm_client::glocks::{GlockConfig, GlockCounters, Glocks};
 use dlm_client::{
     Client, ConnectError, ConnectOptions, Guard, HoldTime, LockError, Lockspace, Mode, Owner,
+    Servers,
 };
 use fs_core::fault::{Direction, Policy};
 use fs_core::flat::Layout;
@@ -145,7 +146,7 @@ impl Node {
             .map_err(system("starting the runtime"))?;
         let (client, lockspace, glocks) = runtime.block_on(async {
             let options = ConnectOptions {
-                endpoint: config.endpoint,
+                servers: Servers::parse(&config.endpoint)?,
                 name: config.name,
             };
             let client = Client::connect(options).await?;

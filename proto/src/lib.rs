@@ -9,6 +9,7 @@
 pub mod call;
 pub mod cluster;
 pub mod convert;
+pub mod coverage;
 pub mod descriptor;
 pub mod error;
 pub mod founding;

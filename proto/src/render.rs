@@ -5,6 +5,7 @@ mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod coverage;
 mod founding;
 mod from_server;
 mod glocks;
@@ -21,14 +22,16 @@ pub(crate) mod words;
 pub use call::{call, call_answer};
 pub use client_frame::{client_frame, hello};
 pub use cluster::{
-    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
+    command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
+    options as cluster_options, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
 pub use founding::{identity, introduction};
+pub use coverage::coverage;
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
-pub use graph::{GraphParts, Names, graph_reply};
-pub use listing::{LocksPages, lockspaces};
+pub use graph::{GraphParts, Names, graph_reply, graph_resources};
+pub use listing::{ListedResource, LocksPages, lockspaces};
 pub use peer::{peer_frame, peer_welcome};
 pub use server_frame::{server_frame, welcome};
 pub use to_server::to_server_frame;

@@ -104,7 +104,7 @@ impl Cluster {
     pub fn graph(&self) -> dlm_client::graph::GraphSnapshot {
         let runtime = self.runtime.as_ref().expect("running");
         runtime
-            .block_on(dlm_client::inspect::graph(&self.endpoint))
+            .block_on(dlm_client::inspect::graph(&servers(&self.endpoint)))
             .expect("the lock graph")
     }
 
@@ -131,8 +131,12 @@ pub fn graph_text(endpoint: &str) -> String {
     let Ok(runtime) = Runtime::new() else {
         return "no runtime".to_owned();
     };
-    match runtime.block_on(dlm_client::inspect::graph(endpoint)) {
+    match runtime.block_on(dlm_client::inspect::graph(&servers(endpoint))) {
         Ok(graph) => dlm_client::graph::text::render(&graph),
         Err(error) => error.to_string(),
     }
+}
+
+fn servers(endpoint: &str) -> dlm_client::Servers {
+    dlm_client::Servers::parse(endpoint).expect("an endpoint")
 }

@@ -9,8 +9,9 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let server = dlm_server::embedded::Server::start(([127, 0, 0, 1], 0).into()).await?;
-//! # let (endpoint, name) = (server.addr().to_string(), "example".to_owned());
-//! # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { endpoint, name }).await?;
+//! # let servers = dlm_client::Servers::parse(&server.addr().to_string())?;
+//! # let name = "example".to_owned();
+//! # let client = dlm_client::Client::connect(dlm_client::ConnectOptions { servers, name }).await?;
 //! # let lockspace = client.lockspace("volume").await?;
 //! use std::sync::Arc;
 //!

@@ -6,18 +6,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use dlm_core::link::OperationKind;
 use dlm_core::{LockId, Owner, RequestFlags, Token};
 use glock_core::{
     Glock, GlockName, HolderFlags, HolderId, Input, Message, Output, State, invariants,
 };
-use glockwork_proto::frame::OperationKind;
 use tokio::sync::oneshot;
 
 use super::counters::GlockCounters;
 use super::error::{GlockError, from_failure};
 use super::holder::Tag;
 use super::{Inner, SHARDS};
-use crate::session::{Answer, Command, Route};
+use crate::session::{Answer, Command, Route, Wish};
 
 /// What a holder is told.
 pub(super) type Granting = Result<Token, GlockError>;
@@ -277,7 +277,8 @@ impl Inner {
             Message::Cancel => return self.session.send(Command::cancel(entry.lock)),
         };
         let answer = Answer::Lock(Route::Glock(Arc::downgrade(self), name));
-        self.session.send(Command::Ask { kind, answer });
+        let wish = Wish::Lock(kind);
+        self.session.send(Command::Ask { wish, answer });
     }
 
     /// What a step left to be done, with no lock held.

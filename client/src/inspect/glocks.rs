@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use tonic::Streaming;
 
 use super::{InspectError, answer, connect, next, unreadable};
+use crate::endpoints::Servers;
 
 /// The glocks of one session in one lockspace, or some of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,18 +57,19 @@ pub struct Glocks {
 /// # Errors
 /// [`InspectError`].
 pub async fn glocks(
-    endpoint: &str,
+    servers: &Servers,
     lockspace: Option<&str>,
     session: Option<u64>,
 ) -> Result<Glocks, InspectError> {
-    let mut client = connect(endpoint).await?;
+    let (endpoint, mut client) = connect(servers).await?;
     let asking = client.glocks(wire::GlocksRequest {
         lockspace: lockspace.unwrap_or_default().to_owned(),
         session: session.unwrap_or_default(),
+        local: false,
     });
     Ok(Glocks {
-        pages: answer(endpoint, asking).await?,
-        endpoint: endpoint.into(),
+        pages: answer(&endpoint, asking).await?,
+        endpoint,
     })
 }
 

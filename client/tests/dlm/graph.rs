@@ -8,7 +8,7 @@ use dlm_client::glocks::{GlockConfig, GlockError, Glocks, Holder, HolderRequest,
 use dlm_client::{Client, GlockName, HolderFlags, Mode, Role, State, graph, inspect};
 use tokio::time::sleep;
 
-use crate::stage::{dlm, fails, join, run, serve, succeeds};
+use crate::stage::{dlm, fails, join, run, serve, servers, succeeds};
 
 struct Nothing;
 
@@ -103,7 +103,7 @@ async fn the_deadlock_of_two_direct_ios_is_shown_down_to_the_task() {
     assert_eq!(json["cycles"][0].as_array().unwrap().len(), 2);
 
     drop((a_target, b_target));
-    let after = inspect::graph(&endpoint).await.unwrap();
+    let after = inspect::graph(&servers(&endpoint)).await.unwrap();
     assert!(after.cycles.is_empty(), "{}", graph::text::render(&after));
 }
 
@@ -134,7 +134,7 @@ async fn a_server_that_is_not_there_is_one_line_and_1() {
         let said = fails(&endpoint, &[command]).await;
         let start = format!("dlm: cannot reach a lock server at {endpoint}: ");
         assert!(said.starts_with(&start), "{said}");
-        let remedy = "; start one with dlm-server, or name another with --endpoint\n";
+        let remedy = "; start one with dlm-server, or name another with --endpoints\n";
         assert!(said.ends_with(remedy), "{said}");
     }
 }
@@ -155,7 +155,7 @@ async fn other_failures_are_one_line_and_1_too() {
 async fn a_usage_error_is_2() {
     for arguments in [
         &["graph", "--format", "png"][..],
-        &["status", "--endpoint", "x"],
+        &["status", "--endpoints", "x"],
         &[],
     ] {
         let output = run("127.0.0.1:1", arguments).await;

@@ -2,12 +2,11 @@
 
 use std::io::Read;
 
-use dlm_client::Mode;
-use glockwork_proto::wire;
+use dlm_client::{Mode, RequestFlags};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::session::{PERSISTENT, Session, VALBLK};
+use crate::session::Session;
 use crate::stage::{PATIENCE, dlm, fails, join, run, serve, succeeds};
 
 fn json(text: &str) -> Value {
@@ -41,9 +40,13 @@ async fn every_lock_is_listed_whatever_it_is_called() {
     let waits = waiter.lockspace("jobs").await.unwrap();
     let waiting = tokio::spawn(async move { waits.lock("nightly", Mode::Pr).await.map(drop) });
     let mut session = Session::join(&endpoint, "raw", "values").await;
-    session.lock(1, b"v", (wire::Mode::Ex, VALBLK, 7)).await;
-    session.store(1, b"value").await;
-    session.lock(2, b"v", (wire::Mode::Pr, PERSISTENT, 7)).await;
+    let first = session
+        .lock(b"v", (Mode::Ex, RequestFlags::VALBLK, 7))
+        .await;
+    session.store(first, b"value").await;
+    session
+        .lock(b"v", (Mode::Pr, RequestFlags::PERSISTENT, 7))
+        .await;
     session.end_task(7).await;
 
     let listed = async {
@@ -117,9 +120,9 @@ async fn orphans_are_purged_and_nobody_elses() {
     let (_server, endpoint) = serve().await;
     let mut a = Session::join(&endpoint, "twin", "jobs").await;
     let b = Session::join(&endpoint, "twin", "jobs").await;
-    for (lock, owner) in [(1, 5), (2, 5), (3, 6)] {
-        let how = (wire::Mode::Pr, PERSISTENT, owner);
-        a.lock(lock, b"r", how).await;
+    for owner in [5, 5, 6] {
+        let how = (Mode::Pr, RequestFlags::PERSISTENT, owner);
+        a.lock(b"r", how).await;
     }
     a.end_task(5).await;
     a.end_task(6).await;
@@ -181,7 +184,7 @@ async fn completions_and_the_manual_need_no_server() {
         ".SH ENVIRONMENT",
         ".SH FILES",
         "dlm\\-purge(1)",
-        "GLOCKWORK_ENDPOINT",
+        "GLOCKWORK_ENDPOINTS",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::stage::{Held, dlm, fails, join, run, serve, succeeds};
+use crate::stage::{Held, dlm, fails, join, run, serve, servers, succeeds};
 
 #[tokio::test]
 async fn the_lock_is_held_while_the_command_runs() {
@@ -26,14 +26,14 @@ async fn the_lock_is_held_while_the_command_runs() {
     let mut waiting = dlm(&endpoint, &["lock", "nightly", "--", "echo", "mine"])
         .spawn()
         .unwrap();
-    while inspect::status(&endpoint).await.unwrap().waiting == 0 {
+    while inspect::status(&servers(&endpoint)).await.unwrap().waiting == 0 {
         sleep(Duration::from_millis(10)).await;
     }
     assert!(waiting.try_wait().unwrap().is_none());
     drop(guard);
     let output = waiting.wait_with_output().await.unwrap();
     assert_eq!(output.stdout, b"mine\n");
-    assert_eq!(inspect::status(&endpoint).await.unwrap().locks, 0);
+    assert_eq!(inspect::status(&servers(&endpoint)).await.unwrap().locks, 0);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_lock_that_cannot_be_had_is_75_and_leaves_nothing() {
             "{said}"
         );
     }
-    let status = inspect::status(&endpoint).await.unwrap();
+    let status = inspect::status(&servers(&endpoint)).await.unwrap();
     assert_eq!((status.locks, status.waiting), (1, 0));
     held.finish().await;
     let patient = ["lock", "nightly", "--timeout", "20s", "--", "true"];
@@ -164,7 +164,7 @@ async fn failures_before_the_command_are_one_line_and_1() {
     let long = "n".repeat(65);
     let said = fails(&endpoint, &["lock", &long, "--", "true"]).await;
     assert!(said.contains("64 bytes"), "{said}");
-    assert_eq!(inspect::status(&endpoint).await.unwrap().locks, 0);
+    assert_eq!(inspect::status(&servers(&endpoint)).await.unwrap().locks, 0);
     server.stop().await;
     let said = fails(&endpoint, &["lock", "job", "--", "true"]).await;
     assert!(

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use dlm_client::{Client, ConnectOptions};
+use dlm_client::{Client, ConnectOptions, Servers};
 use dlm_server::embedded::Server;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -19,7 +19,7 @@ pub(crate) fn dlm(endpoint: &str, arguments: &[&str]) -> Command {
     command
         .args(["--default-signal", env!("CARGO_BIN_EXE_dlm")])
         .args(arguments)
-        .env("GLOCKWORK_ENDPOINT", endpoint)
+        .env("GLOCKWORK_ENDPOINTS", endpoint)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -55,9 +55,13 @@ pub(crate) async fn serve() -> (Server, String) {
     (server, endpoint)
 }
 
+pub(crate) fn servers(endpoint: &str) -> Servers {
+    Servers::parse(endpoint).unwrap()
+}
+
 pub(crate) async fn join(endpoint: &str, name: &str) -> Client {
-    let (endpoint, name) = (endpoint.into(), name.into());
-    Client::connect(ConnectOptions { endpoint, name })
+    let (servers, name) = (servers(endpoint), name.into());
+    Client::connect(ConnectOptions { servers, name })
         .await
         .unwrap()
 }

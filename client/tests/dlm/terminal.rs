@@ -34,7 +34,7 @@ impl Terminal {
         let child = Command::new("env")
             .args(["--default-signal", "setsid", "--ctty", "sh", "-c", script])
             .env("dlm", env!("CARGO_BIN_EXE_dlm"))
-            .env("GLOCKWORK_ENDPOINT", endpoint)
+            .env("GLOCKWORK_ENDPOINTS", endpoint)
             .stdin(slave())
             .stdout(slave())
             .stderr(slave())

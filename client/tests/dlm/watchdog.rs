@@ -6,7 +6,7 @@ use dlm_client::{Mode, inspect};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::stage::{Held, eventually, is_alive, join, run, serve};
+use crate::stage::{Held, eventually, is_alive, join, run, serve, servers};
 
 const LOCK: [&str; 3] = ["lock", "nightly", "--"];
 
@@ -65,7 +65,7 @@ async fn a_dlm_that_is_stopped_takes_the_command_with_it_while_it_still_has_the_
     for &pid in commands {
         eventually("it ends", || !is_alive(pid)).await;
     }
-    assert_eq!(inspect::status(&endpoint).await.unwrap().locks, 1);
+    assert_eq!(inspect::status(&servers(&endpoint)).await.unwrap().locks, 1);
     eventually("the watchdog ends", || !is_alive(*watchdog)).await;
     held.signal(Signal::CONT);
     let (status, said) = held.wait().await;
@@ -74,7 +74,7 @@ async fn a_dlm_that_is_stopped_takes_the_command_with_it_while_it_still_has_the_
         said.starts_with("dlm: dlm was stopped for so long "),
         "{said}"
     );
-    assert_eq!(inspect::status(&endpoint).await.unwrap().locks, 0);
+    assert_eq!(inspect::status(&servers(&endpoint)).await.unwrap().locks, 0);
 }
 
 #[tokio::test]

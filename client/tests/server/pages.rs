@@ -8,11 +8,11 @@ use dlm_client::{GlockName, Role, State};
 use dlm_server::embedded::Server;
 use glockwork_proto::GLOCKS_PER_PAGE_MAX;
 
-use crate::stage::{Node, PLAIN, client, lockspace, request, server};
+use crate::stage::{Node, PLAIN, client, lockspace, request, server, servers};
 
 async fn pages(server: &Server, session: Option<u64>) -> Vec<NodeGlocks> {
-    let endpoint = server.addr().to_string();
-    let mut glocks = inspect::glocks(&endpoint, None, session).await.unwrap();
+    let servers = servers(server);
+    let mut glocks = inspect::glocks(&servers, None, session).await.unwrap();
     let mut pages = Vec::new();
     while let Some(page) = glocks.next_page().await.unwrap() {
         pages.push(page);
@@ -107,12 +107,12 @@ async fn two_tables_of_a_session_are_one_list() {
 async fn what_is_not_there_is_said() {
     let server = server().await;
     let a = Node::start(&server, "a").await;
-    let endpoint = server.addr().to_string();
+    let servers = servers(&server);
     for (lockspace, session, said) in [
         (Some("nowhere"), None, "no lockspace \"nowhere\" is open"),
         (Some("volume"), Some(99), "there is no session 99"),
     ] {
-        let error = inspect::glocks(&endpoint, lockspace, session)
+        let error = inspect::glocks(&servers, lockspace, session)
             .await
             .unwrap_err();
         assert!(error.to_string().contains(said), "{error}");

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use dlm_client::glocks::{GlockConfig, GlockError};
-use dlm_client::{Client, ConnectError, ConnectOptions, LockError, Mode, State};
+use dlm_client::{Client, ConnectError, ConnectOptions, LockError, Mode, Servers, State};
 
 use crate::stage::{FILE, Hooks, Node, client, lockspace, request, server, within};
 
@@ -15,7 +15,7 @@ async fn a_server_that_is_not_there_is_named_in_one_line() {
         .unwrap()
         .to_string();
     let options = ConnectOptions {
-        endpoint: free.clone(),
+        servers: Servers::parse(&free).unwrap(),
         name: "a".into(),
     };
     let error = Client::connect(options).await.err().unwrap();
@@ -31,7 +31,7 @@ async fn a_server_that_is_not_there_is_named_in_one_line() {
     assert_eq!(text.lines().count(), 1);
 
     let options = ConnectOptions {
-        endpoint: free,
+        servers: Servers::parse(&free).unwrap(),
         name: String::new(),
     };
     assert!(matches!(
@@ -174,5 +174,5 @@ async fn sessions_have_numbers_and_endpoints() {
     let server = server().await;
     let (a, b) = (client(&server, "a").await, client(&server, "b").await);
     assert_ne!(a.id(), b.id());
-    assert_eq!(a.endpoint(), server.addr().to_string());
+    assert_eq!(a.servers().to_string(), server.addr().to_string());
 }

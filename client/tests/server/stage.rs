@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dlm_client::glocks::{GlockConfig, GlockError, Glocks, Holder, HolderRequest, Objects};
-use dlm_client::{Client, ConnectOptions, GlockName, HolderFlags, Lockspace, Owner, Role, State};
+use dlm_client::{
+    Client, ConnectOptions, GlockName, HolderFlags, Lockspace, Owner, Role, Servers, State,
+};
 use dlm_server::embedded::Server;
 
 pub(crate) const FILE: GlockName = GlockName::inode(0x102ab);
@@ -17,10 +19,13 @@ pub(crate) async fn server() -> Server {
         .unwrap()
 }
 
+pub(crate) fn servers(server: &Server) -> Servers {
+    Servers::parse(&server.addr().to_string()).unwrap()
+}
+
 pub(crate) async fn client(server: &Server, name: &str) -> Client {
-    let endpoint = server.addr().to_string();
     Client::connect(ConnectOptions {
-        endpoint,
+        servers: servers(server),
         name: name.into(),
     })
     .await

@@ -2,11 +2,13 @@
 
 use dlm_core::call::{Call, CallAnswer, CallId};
 use dlm_core::cluster::{Death, Endpoint, FenceOutcome, Name};
+use dlm_core::deadlock::Victim;
 use dlm_core::link::{FromServer, Hello, StreamRefusal, ToServer};
 pub use dlm_core::peer::{PeerMessage, Proposal};
 use dlm_core::recovery::EvictReason;
-use dlm_core::{Epoch, Incarnation, LogIndex, ServerId, SessionId, SlotId};
+use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, Owner, ServerId, SessionId, SlotId};
 
+use super::operator::{OrderId, Ordered};
 use crate::replica::MessageRefusal;
 use crate::storage::Write;
 
@@ -69,6 +71,30 @@ pub enum Input {
         /// Which.
         said_by: ServerId,
     },
+    /// The deadlock search chose a victim, whose lock is in this slot in this epoch. Answered at once by
+    /// [`Output::Ordered`].
+    EndWait {
+        /// Comes back with the answer.
+        order: OrderId,
+        /// Which slot.
+        slot: SlotId,
+        /// The epoch in which the wait was seen.
+        epoch: Epoch,
+        /// Which wait.
+        victim: Victim,
+    },
+    /// Somebody who looks after the cluster takes a session's orphans away, in all slots that are served
+    /// here. Answered at once by [`Output::Ordered`].
+    PurgeOrphans {
+        /// Comes back with the answer.
+        order: OrderId,
+        /// Whose.
+        session: SessionId,
+        /// Where.
+        lockspace: LockspaceId,
+        /// Only those that this owner left.
+        owner: Option<Owner>,
+    },
 }
 
 /// Something to do, in the order in which it stands.
@@ -110,6 +136,13 @@ pub enum Output {
         session: SessionId,
         /// What people call it.
         name: Name,
+    },
+    /// What came of [`Input::EndWait`] or [`Input::PurgeOrphans`].
+    Ordered {
+        /// Which.
+        order: OrderId,
+        /// What.
+        outcome: Ordered,
     },
     /// Worth a line in the log.
     Log(Notice),

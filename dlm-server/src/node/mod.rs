@@ -21,6 +21,8 @@
 //! | `streams.rs`, `requests.rs` | generations, numbers, events that wait to be acknowledged |
 //! | `calls.rs` | clients' calls; keepalives are relayed |
 //! | `lease.rs` | the server's own lease |
+//! | `operator.rs` | what is done for whoever looks after the cluster, and for the deadlock search |
+//! | `sight.rs` | what can be seen of a server from outside |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
 //! | `membership.rs` | servers are added and removed |
@@ -39,7 +41,9 @@ mod message;
 mod moves;
 mod nonces;
 mod notice;
+mod operator;
 mod requests;
+mod sight;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -51,6 +55,8 @@ pub use config::{
 };
 pub use ledger::{HandedLedger, HandedSession};
 pub use message::{Input, Notice, Output, PeerMessage, Proposal, StreamId};
+pub use operator::{OrderId, OrderRefusal, Ordered};
+pub use sight::{Leases, LinkSight};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -73,6 +79,7 @@ use wishes::Wishes;
 #[derive(Debug)]
 pub struct Node {
     config: NodeConfig,
+    started: Tick,
     now: Tick,
     replica: Replica,
     state: ClusterState,
@@ -115,6 +122,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Self {
         let mut node = Self {
+            started: now,
             now,
             replica,
             state: ClusterState::new(),
@@ -161,6 +169,24 @@ impl Node {
             Input::Persisted { number } => self.events.push_back(Event::Persisted { number }),
             Input::FenceEnded { session, outcome } => self.fence_ended((session, outcome), out),
             Input::NotAMember { said_by } => self.not_a_member(said_by, out),
+            Input::EndWait {
+                order,
+                slot,
+                epoch,
+                victim,
+            } => {
+                let outcome = self.end_wait((slot, epoch), victim, out);
+                out.push(Output::Ordered { order, outcome });
+            }
+            Input::PurgeOrphans {
+                order,
+                session,
+                lockspace,
+                owner,
+            } => {
+                let outcome = self.purge_orphans(session, (lockspace, owner), out);
+                out.push(Output::Ordered { order, outcome });
+            }
         }
         self.settle(out);
     }

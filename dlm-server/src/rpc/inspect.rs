@@ -1,6 +1,8 @@
 //! The inspect service: the lock graph, lists of locks and lockspaces, and some numbers.
 
-use glockwork_proto::render::{GraphParts, LocksPages, graph_reply, lockspaces};
+use dlm_core::{Epoch, ServerId, SlotId};
+use glockwork_proto::coverage::Coverage;
+use glockwork_proto::render::{GraphParts, ListedResource, LocksPages, graph_reply, lockspaces};
 use glockwork_proto::wire;
 use prost::Message;
 use tokio::sync::mpsc;
@@ -58,6 +60,7 @@ impl wire::inspect_server::Inspect for InspectService {
             names: &seen.names,
             silent: &seen.collected.silent,
             now: seen.now,
+            coverage: &alone(),
         });
         let bytes = reply.encoded_len();
         if bytes > GRAPH_BYTES_MAX {
@@ -81,7 +84,12 @@ impl wire::inspect_server::Inspect for InspectService {
         let lockspace = named(request.into_inner().lockspace);
         let question = |answer| Command::Locks { lockspace, answer };
         let listed = self.search.ask(question).await??;
-        let pages = LocksPages::new(listed.resources, listed.names, listed.now);
+        let resources = listed.resources.into_iter().map(|detail| ListedResource {
+            epoch: Epoch(0),
+            detail,
+        });
+        let here = (ServerId(0), listed.now);
+        let pages = LocksPages::new(resources.collect(), listed.names, here);
         Ok(Response::new(tokio_stream::iter(Pages(pages))))
     }
 
@@ -103,8 +111,22 @@ impl wire::inspect_server::Inspect for InspectService {
     ) -> Result<Response<wire::LockspacesReply>, Status> {
         let question = |answer| Command::Lockspaces { answer };
         let listed = self.search.ask(question).await?;
-        Ok(Response::new(lockspaces(listed)))
+        Ok(Response::new(lockspaces(listed, alone())))
     }
+
+    async fn end_wait(
+        &self,
+        _: Request<wire::EndWaitRequest>,
+    ) -> Result<Response<wire::EndWaitReply>, Status> {
+        Err(Status::unimplemented(
+            "a server that is alone breaks its deadlocks itself",
+        ))
+    }
+}
+
+/// A server that is alone looks at all there is.
+fn alone() -> Coverage {
+    Coverage::of(SlotId::all())
 }
 
 /// An empty name stands for all.

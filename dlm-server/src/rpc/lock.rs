@@ -60,7 +60,10 @@ impl wire::lock_server::Lock for LockService {
         let sent = self.shard.send(Command::Purge { orphans, answer }).await;
         sent.map_err(|_| LookError::Stopping)?;
         let locks = purged.await.map_err(|_| LookError::Stopping)??;
-        Ok(Response::new(wire::PurgeReply { locks }))
+        Ok(Response::new(wire::PurgeReply {
+            locks,
+            ..wire::PurgeReply::default()
+        }))
     }
 }
 

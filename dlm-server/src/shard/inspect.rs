@@ -190,6 +190,7 @@ impl Shard {
                 locks: counts.locks as u64,
                 waiting: counts.waiting as u64,
                 operations: session.operations,
+                ..wire::SessionStatus::default()
             }
         });
         let lockspaces = self.lockspaces.names();
@@ -201,6 +202,7 @@ impl Shard {
             resources: self.table.resources() as u64,
             locks: self.table.locks() as u64,
             waiting: self.table.waiting() as u64,
+            ..wire::StatusReply::default()
         }
     }
 }

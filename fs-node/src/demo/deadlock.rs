@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dlm_client::Role;
 use dlm_client::graph::{Edge, GraphSnapshot, svg, text};
 use dlm_client::inspect;
+use dlm_client::{Role, Servers};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -60,7 +60,8 @@ pub(crate) async fn dump(endpoint: &str) -> String {
 }
 
 async fn look(endpoint: &str) -> Result<GraphSnapshot, String> {
-    match timeout(ANSWER_WAIT, inspect::graph(endpoint)).await {
+    let servers = Servers::parse(endpoint).map_err(|error| error.to_string())?;
+    match timeout(ANSWER_WAIT, inspect::graph(&servers)).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} s", ANSWER_WAIT.as_secs())),
     }

@@ -20,7 +20,9 @@ pub(super) fn nonce(nonce: u128) -> Bytes {
     Bytes::copy_from_slice(&nonce.to_be_bytes())
 }
 
-pub(super) const fn options(options: ClusterOptions) -> wire::ClusterOptions {
+/// What a lockspace chose for itself.
+#[must_use]
+pub const fn options(options: ClusterOptions) -> wire::ClusterOptions {
     wire::ClusterOptions {
         locks: Some(lockspace_options(options.locks)),
         fenced: options.fenced,

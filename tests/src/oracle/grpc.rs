@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use dlm_client::asts::{Ast, AstEvents, Asts, Ticket};
-use dlm_client::{Client, ConnectOptions, LockError, Lockspace, Value, ValueBlock};
+use dlm_client::{Client, ConnectOptions, LockError, Lockspace, Servers, Value, ValueBlock};
 use dlm_core::{Input, OpId, Output};
 use dlm_server::embedded;
 use tokio::runtime::{Builder, Runtime};
@@ -49,10 +49,10 @@ impl Server {
         let number = self.desks.get() + 1;
         self.desks.set(number);
         let name = format!("scenario {number}");
-        let endpoint = self.server.addr().to_string();
+        let servers = Servers::parse(&self.server.addr().to_string()).expect("an endpoint");
         let (client, lockspace) = self.runtime.block_on(async {
             let options = ConnectOptions {
-                endpoint,
+                servers,
                 name: name.clone(),
             };
             let client = Client::connect(options).await.expect(ANSWERS);
@@ -159,6 +159,7 @@ impl Grpc<'_> {
                 lock,
                 mode,
             },
+            Ast::Weakened { .. } => panic!("no server is lost"),
             Ast::Orphaned { lock, owner } => Output::Orphaned {
                 session,
                 lock,
@@ -185,8 +186,7 @@ impl Locks for Grpc<'_> {
         }
         let barrier = async {
             let (op, ticket) = self.ask(input)?;
-            let again = self.lockspace.client().lockspace(self.lockspace.name());
-            again.await?;
+            self.asts.barrier(&self.lockspace).await?;
             Ok::<_, LockError>((op, ticket))
         };
         let asked = self.server.runtime.block_on(barrier);

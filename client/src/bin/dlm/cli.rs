@@ -4,15 +4,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, endpoints};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, Servers, Tls};
 
 use crate::dump::{self, DumpArguments};
 use crate::duration;
+use crate::evict::EvictArguments;
+use crate::fence::FenceArguments;
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
 use crate::purge::PurgeArguments;
+use crate::server::ServerArguments;
+use crate::sessions::SessionsArguments;
 
 /// The lockspace of commands that do not name one.
 const DEFAULT_LOCKSPACE: &str = "default";
@@ -21,16 +26,28 @@ const DEFAULT_LOCKSPACE: &str = "default";
 #[derive(Debug, Parser)]
 #[command(name = "dlm", version, max_term_width = 100, after_long_help = manual::after_help())]
 pub(crate) struct Cli {
-    /// The lock server.
+    /// The lock servers, with commas between them; those that are named need not be all, nor all be up.
     #[arg(
         long,
+        alias = "endpoint",
         global = true,
-        value_name = "HOST:PORT",
-        env = "GLOCKWORK_ENDPOINT",
-        default_value = DEFAULT_ENDPOINT,
-        value_parser = endpoint
+        value_name = "HOST:PORT,...",
+        env = "GLOCKWORK_ENDPOINTS",
+        default_value = DEFAULT_ENDPOINT
     )]
-    pub(crate) endpoint: String,
+    endpoints: Servers,
+
+    /// Speak TLS to servers that show a certificate of this authority; a file in PEM.
+    #[arg(long, global = true, value_name = "FILE", env = "GLOCKWORK_TLS_CA")]
+    tls_ca: Option<PathBuf>,
+
+    /// The certificate to show to the servers; a file in PEM. It takes --tls-ca and --tls-key.
+    #[arg(long, global = true, value_name = "FILE", env = "GLOCKWORK_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate; a file in PEM.
+    #[arg(long, global = true, value_name = "FILE", env = "GLOCKWORK_TLS_KEY")]
+    tls_key: Option<PathBuf>,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -50,8 +67,10 @@ pub(crate) enum Command {
     ///
     /// A deadlock is shown only if it is still there, edge for edge, when looked at again.
     Graph(GraphArguments),
-    /// Show the server's sessions and how many locks they have.
+    /// Show how the cluster is: servers, sessions, slots, locks, and what waits for what.
     Status(StatusArguments),
+    /// List the sessions, with what is left of their leases and what they hold.
+    Sessions(SessionsArguments),
     /// List every lock, held or waited for.
     #[command(after_long_help = locks::HELP)]
     Locks(LocksArguments),
@@ -62,6 +81,12 @@ pub(crate) enum Command {
     Dump(DumpArguments),
     /// Take away the locks that ended tasks of a session left behind.
     Purge(PurgeArguments),
+    /// Declare a session dead: it gets nothing more, and its locks go when it is fenced.
+    Evict(EvictArguments),
+    /// Look after the fences of dead nodes.
+    Fence(FenceArguments),
+    /// Add, remove and list the servers of the cluster.
+    Server(ServerArguments),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
@@ -160,9 +185,31 @@ impl GraphArguments {
     }
 }
 
-/// Checked here, so that a mistake in it is a usage error like any other.
-fn endpoint(text: &str) -> Result<String, ConnectError> {
-    endpoints::parse(text).map(|_| text.into())
+impl Cli {
+    /// The servers, and how they are spoken to.
+    ///
+    /// # Errors
+    /// [`ConnectError::Tls`]. Options that do not go together are told and end the process, as clap does: it
+    /// does not look at options of the whole program together with those of a command.
+    pub(crate) fn servers(&self) -> Result<Servers, ConnectError> {
+        let servers = self.endpoints.clone();
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
+            (None, None) => None,
+            _ => usage("--tls-cert and --tls-key go together"),
+        };
+        match &self.tls_ca {
+            Some(ca) => Ok(servers.with_tls(Tls::read(ca, identity)?)),
+            None if identity.is_none() => Ok(servers),
+            None => usage("--tls-cert takes --tls-ca, by which the servers are known"),
+        }
+    }
+}
+
+fn usage(why: &str) -> ! {
+    Cli::command()
+        .error(ErrorKind::ArgumentConflict, why)
+        .exit()
 }
 
 fn mode(text: &str) -> Result<Mode, String> {
@@ -173,8 +220,6 @@ fn mode(text: &str) -> Result<Mode, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -208,9 +253,17 @@ mod tests {
                 "--owner",
                 "y",
             ],
+            &["evict"],
+            &["fence", "node1"],
+            &["fence", "confirm"],
+            &["server", "add", "4"],
+            &["server", "add", "0", "a:1"],
+            &["server", "add", "4", "a"],
+            &["server", "remove", "all"],
             &["completions", "tcsh"],
             &["completions"],
-            &["status", "--endpoint", "nowhere"],
+            &["status", "--endpoints", "nowhere"],
+            &["status", "--endpoints", "a:1,,b:1"],
             &["lock", "name"],
             &["lock", "--", "true"],
             &["lock", "name", "true"],
@@ -224,13 +277,22 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_may_stand_anywhere() {
+    fn the_endpoints_may_stand_anywhere() {
         for line in [
-            ["--endpoint", "a:1", "status"],
-            ["status", "--endpoint", "a:1"],
+            ["--endpoints", "a:1,b:2", "status"],
+            ["status", "--endpoints", "a:1,b:2"],
+            ["status", "--endpoint", "a:1,b:2"],
         ] {
             let cli = Cli::try_parse_from([&["dlm"][..], &line].concat()).unwrap();
-            assert_eq!(cli.endpoint, "a:1");
+            assert_eq!(cli.servers().unwrap().to_string(), "a:1,b:2");
         }
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_named() {
+        let line = ["dlm", "status", "--tls-ca", "/nowhere/ca.pem"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let error = cli.servers().unwrap_err().to_string();
+        assert!(error.contains("/nowhere/ca.pem"), "{error}");
     }
 }

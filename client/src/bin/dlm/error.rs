@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use dlm_client::inspect::InspectError;
-use dlm_client::{ConnectError, LockError};
+use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
 
 use crate::lock;
@@ -13,10 +13,10 @@ use crate::lock;
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
     #[error(
-        "cannot reach a lock server at {endpoint}: {why}; start one with dlm-server, or name \
-         another with --endpoint"
+        "cannot reach a lock server at {tried}; start one with dlm-server, or name another with \
+         --endpoints"
     )]
-    Unreachable { endpoint: String, why: String },
+    Unreachable { tried: Tried },
     #[error(transparent)]
     Inspect(InspectError),
     #[error("cannot write to standard output: {0}")]
@@ -47,9 +47,9 @@ pub(crate) enum CommandError {
     NotAvailable { name: String },
     #[error(
         "the lock was lost, and what ran under it was ended: the session with the lock server at \
-         {endpoint} is over: {why}"
+         {servers} is over: {why}"
     )]
-    Lost { endpoint: String, why: String },
+    Lost { servers: String, why: String },
     #[error(
         "dlm was stopped for so long that the lock may have been lost, and what ran under it was ended; \
          do not suspend it"
@@ -78,7 +78,7 @@ impl CommandError {
 impl From<ConnectError> for CommandError {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Unreachable { endpoint, why } => Self::Unreachable { endpoint, why },
+            ConnectError::Unreachable { tried } => Self::Unreachable { tried },
             error => Self::Connect(error),
         }
     }

@@ -1,16 +1,17 @@
 //! `dlm graph`.
 
+use dlm_client::Servers;
 use dlm_client::graph::{dot, json, svg, text};
 use dlm_client::inspect;
 
 use crate::cli::{Format, GraphArguments};
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
-pub(crate) async fn run(endpoint: &str, arguments: &GraphArguments) -> Result<(), CommandError> {
+pub(crate) async fn run(servers: &Servers, arguments: &GraphArguments) -> Result<(), CommandError> {
     let snapshot = match &arguments.lockspace {
-        None => inspect::graph(endpoint).await?,
-        Some(lockspace) => inspect::graph_of(endpoint, lockspace).await?,
+        None => inspect::graph(servers).await?,
+        Some(lockspace) => inspect::graph_of(servers, lockspace).await?,
     };
     let rendered = match arguments.format() {
         Format::Text => text::render(&snapshot),
@@ -18,5 +19,7 @@ pub(crate) async fn run(endpoint: &str, arguments: &GraphArguments) -> Result<()
         Format::Dot => dot::render(&snapshot),
         Format::Svg => svg::render(&snapshot),
     };
-    output::write(arguments.output.as_deref(), &rendered)
+    output::write(arguments.output.as_deref(), &rendered)?;
+    warning::incomplete(&snapshot.coverage);
+    Ok(())
 }

@@ -10,6 +10,7 @@ use dlm_client::inspect::{self, Lock, Resource};
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
 use crate::pattern;
+use crate::warning;
 
 #[derive(Debug, Args)]
 pub(crate) struct LocksArguments {
@@ -48,8 +49,8 @@ Example: the locks that wait for jobs
 
 const HEADER: &str = "MODE     TIME     TOKEN    TASK  SESSION             RESOURCE\n";
 
-pub(crate) async fn run(endpoint: &str, arguments: &LocksArguments) -> Result<(), CommandError> {
-    let mut locks = inspect::locks(endpoint, arguments.lockspace.as_deref()).await?;
+pub(crate) async fn run(servers: &Servers, arguments: &LocksArguments) -> Result<(), CommandError> {
+    let mut locks = inspect::locks(servers, arguments.lockspace.as_deref()).await?;
     let mut output = Output::open(None)?;
     let mut elements = Elements::begin();
     let (mut text, mut any) = (String::new(), false);
@@ -83,7 +84,9 @@ pub(crate) async fn run(endpoint: &str, arguments: &LocksArguments) -> Result<()
         text.push_str(arguments.nothing());
     }
     output.text(&text)?;
-    output.finish()
+    output.finish()?;
+    warning::incomplete(locks.coverage());
+    Ok(())
 }
 
 impl LocksArguments {
@@ -147,7 +150,7 @@ fn write_line(resource: &Resource, lock: &Lock, to: &mut String) -> std::fmt::Re
 mod tests {
     use dlm_client::graph::Object;
     use dlm_client::inspect::Queue;
-    use dlm_client::{RequestFlags, ResourceName, StatusFlags};
+    use dlm_client::{RequestFlags, ResourceName, Servers, StatusFlags};
 
     use super::*;
 
@@ -179,6 +182,8 @@ mod tests {
             value: None,
             value_valid: true,
             locks,
+            server: 1,
+            epoch: 1,
         }
     }
 

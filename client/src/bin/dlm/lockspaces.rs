@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Args;
+use dlm_client::Servers;
 use dlm_client::inspect::{self, LockspaceSession, LockspaceStatus};
 
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
 #[derive(Debug, Args)]
 pub(crate) struct LockspacesArguments {
@@ -20,16 +21,18 @@ pub(crate) struct LockspacesArguments {
 const SESSIONS_SHOWN_MAX: usize = 4;
 
 pub(crate) async fn run(
-    endpoint: &str,
+    servers: &Servers,
     arguments: &LockspacesArguments,
 ) -> Result<(), CommandError> {
-    let lockspaces = inspect::lockspaces(endpoint).await?;
+    let (lockspaces, coverage) = inspect::lockspaces_seen(servers).await?;
     let rendered = if arguments.json {
         output::json(&BTreeMap::from([("lockspaces", lockspaces)]))
     } else {
         text(&lockspaces)
     };
-    output::write(None, &rendered)
+    output::write(None, &rendered)?;
+    warning::incomplete(&coverage);
+    Ok(())
 }
 
 fn text(lockspaces: &[LockspaceStatus]) -> String {

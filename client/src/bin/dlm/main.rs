@@ -13,6 +13,8 @@ mod cli;
 mod dump;
 mod duration;
 mod error;
+mod evict;
+mod fence;
 mod graph;
 mod lock;
 mod locks;
@@ -21,7 +23,11 @@ mod manual;
 mod output;
 mod pattern;
 mod purge;
+mod server;
+mod sessions;
 mod status;
+mod table;
+mod warning;
 mod watchdog;
 
 fn main() -> ExitCode {
@@ -43,19 +49,24 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
+    let servers = cli.servers()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)?;
     runtime.block_on(async {
         match &cli.command {
-            Command::Lock(arguments) => return lock::run(&cli.endpoint, arguments).await,
-            Command::Graph(arguments) => graph::run(&cli.endpoint, arguments).await?,
-            Command::Status(arguments) => status::run(&cli.endpoint, arguments).await?,
-            Command::Locks(arguments) => locks::run(&cli.endpoint, arguments).await?,
-            Command::Lockspaces(arguments) => lockspaces::run(&cli.endpoint, arguments).await?,
-            Command::Dump(arguments) => dump::run(&cli.endpoint, arguments).await?,
-            Command::Purge(arguments) => purge::run(&cli.endpoint, arguments).await?,
+            Command::Lock(arguments) => return lock::run(&servers, arguments).await,
+            Command::Graph(arguments) => graph::run(&servers, arguments).await?,
+            Command::Status(arguments) => status::run(&servers, arguments).await?,
+            Command::Locks(arguments) => locks::run(&servers, arguments).await?,
+            Command::Lockspaces(arguments) => lockspaces::run(&servers, arguments).await?,
+            Command::Dump(arguments) => dump::run(&servers, arguments).await?,
+            Command::Purge(arguments) => purge::run(&servers, arguments).await?,
+            Command::Sessions(arguments) => sessions::run(&servers, arguments).await?,
+            Command::Evict(arguments) => evict::run(&servers, arguments).await?,
+            Command::Fence(arguments) => fence::run(&servers, arguments).await?,
+            Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }

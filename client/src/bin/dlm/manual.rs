@@ -55,8 +55,8 @@ const SECTIONS: [Section; 3] = [
         "Environment",
         &[
             (
-                "GLOCKWORK_ENDPOINT",
-                "the lock server, where --endpoint does not name one",
+                "GLOCKWORK_ENDPOINTS",
+                "the lock servers, where --endpoints does not name them",
             ),
             (
                 "GLOCKWORK_LOCKSPACE, GLOCKWORK_LOCK, GLOCKWORK_MODE, GLOCKWORK_TOKEN, GLOCKWORK_VALUE, GLOCKWORK_VALUE_VALID",

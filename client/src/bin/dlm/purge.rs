@@ -1,11 +1,12 @@
 //! `dlm purge`.
 
 use clap::Args;
+use dlm_client::Servers;
 use dlm_client::inspect::{self, SessionStatus};
 use serde::Serialize;
 
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
 #[derive(Debug, Args)]
 pub(crate) struct PurgeArguments {
@@ -37,24 +38,26 @@ struct Purged<'a> {
     locks: u32,
 }
 
-pub(crate) async fn run(endpoint: &str, arguments: &PurgeArguments) -> Result<(), CommandError> {
-    let status = inspect::status(endpoint).await?;
+pub(crate) async fn run(servers: &Servers, arguments: &PurgeArguments) -> Result<(), CommandError> {
+    let status = inspect::status(servers).await?;
     let session = find(&arguments.session, &status.sessions)?;
     let (lockspace, owner) = (&arguments.lockspace, arguments.owner);
-    let locks = inspect::purge(endpoint, lockspace, session.session, owner).await?;
+    let gone = inspect::purge(servers, lockspace, session.session, owner).await?;
     let purged = Purged {
         lockspace,
         session: session.session,
         session_name: &session.name,
         owner,
-        locks,
+        locks: gone.locks,
     };
     let rendered = if arguments.json {
         output::json(&purged)
     } else {
         text(&purged)
     };
-    output::write(None, &rendered)
+    output::write(None, &rendered)?;
+    warning::incomplete(&gone.coverage);
+    Ok(())
 }
 
 fn text(purged: &Purged<'_>) -> String {

@@ -6,7 +6,9 @@ mod client;
 mod failover;
 mod leases;
 mod membership;
+mod looking;
 mod moves;
+mod operator;
 mod sessions;
 mod world;
 

@@ -8,7 +8,9 @@ use dlm_core::link::{FromServer, Hello, ToServer};
 use dlm_core::recovery::PhaseName;
 use dlm_core::{Limits, ServerId, SessionId, SlotId, Tick};
 
-use super::super::{Input, Node, NodeConfig, Notice, Output, PeerMessage, StreamId};
+use super::super::{
+    Input, Node, NodeConfig, Notice, OrderId, Ordered, Output, PeerMessage, StreamId,
+};
 use super::client::Client;
 use crate::members::{Member, Members, ServerIdentity};
 use crate::replica::{Config, Replica, Role};
@@ -107,6 +109,8 @@ pub(super) struct World {
     pub(super) notices: Vec<(usize, Notice)>,
     /// All answers to calls.
     pub(super) answers: Vec<(CallId, CallAnswer)>,
+    /// All outcomes of orders.
+    pub(super) ordered: Vec<(OrderId, Ordered)>,
 }
 
 pub(super) fn identity(server: usize) -> Identity {
@@ -153,6 +157,7 @@ impl World {
             fences_fail: false,
             notices: Vec::new(),
             answers: Vec::new(),
+            ordered: Vec::new(),
         };
         for &server in run {
             world.start(server);
@@ -459,6 +464,7 @@ impl World {
                 };
                 self.input(server, Input::FenceEnded { session, outcome });
             }
+            Output::Ordered { order, outcome } => self.ordered.push((order, outcome)),
             Output::Log(notice) => self.notices.push((server, notice)),
         }
     }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use dlm_client::Servers;
 use dlm_client::inspect::dump::{DlmDump, DlmFile, View};
 use dlm_client::inspect::{self, LockspaceStatus, NodeGlocks};
 
 use crate::error::CommandError;
 use crate::output::Output;
+use crate::warning;
 
 mod document;
 mod tree;
@@ -91,8 +93,8 @@ impl WhichFile {
     }
 }
 
-pub(crate) async fn run(endpoint: &str, arguments: &DumpArguments) -> Result<(), CommandError> {
-    let lockspaces = inspect::lockspaces(endpoint).await?;
+pub(crate) async fn run(servers: &Servers, arguments: &DumpArguments) -> Result<(), CommandError> {
+    let lockspaces = inspect::lockspaces(servers).await?;
     let named = arguments.lockspace.as_ref();
     let lockspaces: Vec<_> = lockspaces
         .into_iter()
@@ -104,13 +106,13 @@ pub(crate) async fn run(endpoint: &str, arguments: &DumpArguments) -> Result<(),
     let node = match &arguments.node {
         None => None,
         Some(node) => {
-            let status = inspect::status(endpoint).await?;
+            let status = inspect::status(servers).await?;
             Some(crate::purge::find(node, &status.sessions)?.clone())
         }
     };
     let session = node.as_ref().map(|node| node.session);
     if let Some(directory) = &arguments.tree {
-        return tree::write(endpoint, directory, &lockspaces, node.as_ref()).await;
+        return tree::write(servers, directory, &lockspaces, node.as_ref()).await;
     }
     let format = if arguments.json {
         Format::Json
@@ -119,7 +121,7 @@ pub(crate) async fn run(endpoint: &str, arguments: &DumpArguments) -> Result<(),
     };
     if format == Format::Json {
         let output = Output::open(arguments.output.as_deref())?;
-        return document::write(endpoint, named.map(String::as_str), session, output).await;
+        return document::write(servers, named.map(String::as_str), session, output).await;
     }
     if lockspaces.is_empty() {
         return Err(CommandError::NoLockspaces);
@@ -134,9 +136,9 @@ pub(crate) async fn run(endpoint: &str, arguments: &DumpArguments) -> Result<(),
     match (format, only) {
         (Format::Dlm, Some(lockspace)) => {
             let view = session.map_or(View::Cluster, View::Session);
-            dlm(endpoint, lockspace, (arguments.file.file(), view), output).await
+            dlm(servers, lockspace, (arguments.file.file(), view), output).await
         }
-        _ => gfs2(endpoint, only, session, output).await,
+        _ => gfs2(servers, only, session, output).await,
     }
 }
 
@@ -147,12 +149,12 @@ fn several(lockspaces: &[LockspaceStatus]) -> CommandError {
 }
 
 async fn dlm(
-    endpoint: &str,
+    servers: &Servers,
     lockspace: &str,
     (file, view): (DlmFile, View),
     mut output: Output,
 ) -> Result<(), CommandError> {
-    let mut locks = inspect::locks(endpoint, Some(lockspace)).await?;
+    let mut locks = inspect::locks(servers, Some(lockspace)).await?;
     let mut text = String::new();
     let mut dump = DlmDump::begin(file, view, &mut text);
     while let Some(resource) = locks.next_whole().await? {
@@ -161,16 +163,18 @@ async fn dlm(
         text.clear();
     }
     output.text(&text)?;
-    output.finish()
+    output.finish()?;
+    warning::incomplete(locks.coverage());
+    Ok(())
 }
 
 async fn gfs2(
-    endpoint: &str,
+    servers: &Servers,
     lockspace: Option<&str>,
     session: Option<u64>,
     mut output: Output,
 ) -> Result<(), CommandError> {
-    let mut glocks = inspect::glocks(endpoint, lockspace, session).await?;
+    let mut glocks = inspect::glocks(servers, lockspace, session).await?;
     let mut last = None;
     while let Some(page) = glocks.next_page().await? {
         let mut text = String::new();

@@ -7,11 +7,13 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use dlm_client::Servers;
 use dlm_client::inspect::dump::{DlmDump, DlmFile, View};
 use dlm_client::inspect::{self, LockspaceStatus, SessionStatus};
 
 use super::write_glocks;
 use crate::error::CommandError;
+use crate::warning;
 
 /// What stands before the colon in a filesystem's name.
 const CLUSTER: &str = "glockwork";
@@ -20,7 +22,7 @@ const CLUSTER: &str = "glockwork";
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
 pub(super) async fn write(
-    endpoint: &str,
+    servers: &Servers,
     directory: &Path,
     lockspaces: &[LockspaceStatus],
     node: Option<&SessionStatus>,
@@ -47,7 +49,7 @@ pub(super) async fn write(
         let sessions = lockspace.sessions.iter();
         let sessions = sessions.filter(|each| roots.contains_key(&each.session));
         let sessions: Vec<u64> = sessions.map(|each| each.session).collect();
-        write_dlm(endpoint, &lockspace.name, (&sessions, &roots), &mut files).await?;
+        write_dlm(servers, &lockspace.name, (&sessions, &roots), &mut files).await?;
         let only = node.map(|node| node.session);
         let filesystem = format!("{CLUSTER}:{}", file_name(&lockspace.name));
         let path = |session: u64| {
@@ -60,7 +62,7 @@ pub(super) async fn write(
         if sessions.is_empty() {
             continue;
         }
-        let mut glocks = inspect::glocks(endpoint, Some(&lockspace.name), only).await?;
+        let mut glocks = inspect::glocks(servers, Some(&lockspace.name), only).await?;
         while let Some(page) = glocks.next_page().await? {
             // A session that opened the lockspace meanwhile has no directory.
             if let Some(path) = path(page.session) {
@@ -74,7 +76,7 @@ pub(super) async fn write(
 }
 
 async fn write_dlm(
-    endpoint: &str,
+    servers: &Servers,
     lockspace: &str,
     (sessions, roots): (&[u64], &BTreeMap<u64, PathBuf>),
     files: &mut Files,
@@ -90,7 +92,7 @@ async fn write_dlm(
             of_session.push((path, dump));
         }
     }
-    let mut locks = inspect::locks(endpoint, Some(lockspace)).await?;
+    let mut locks = inspect::locks(servers, Some(lockspace)).await?;
     while let Some(resource) = locks.next_whole().await? {
         let seen_by: BTreeSet<u64> = resource.locks.iter().map(|lock| lock.session).collect();
         for session in seen_by {
@@ -100,6 +102,7 @@ async fn write_dlm(
         }
         files.flush_if_large()?;
     }
+    warning::incomplete(locks.coverage());
     files.flush()
 }
 

@@ -3,7 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use dlm_client::{Client, ConnectOptions, Guard, LockError, Lockspace, Owner, RequestFlags};
+use dlm_client::{
+    Client, ConnectOptions, Guard, LockError, Lockspace, Owner, RequestFlags, Servers,
+};
 use tokio::time::timeout;
 
 use self::supervise::{Supervised, Verdict};
@@ -29,15 +31,15 @@ const SIGNALLED: i32 = 128;
 const SESSION_NAME_BYTES_MAX: usize = 64;
 
 pub(crate) async fn run(
-    endpoint: &str,
+    servers: &Servers,
     arguments: &LockArguments,
 ) -> Result<ExitCode, CommandError> {
     let options = ConnectOptions {
-        endpoint: endpoint.into(),
+        servers: servers.clone(),
         name: session_name(),
     };
     let client = Client::connect(options).await?;
-    let held = hold(&client, endpoint, arguments).await;
+    let held = hold(&client, servers, arguments).await;
     // Whatever happened: nothing of this session is to be left when this process ends.
     client.close().await;
     held
@@ -57,7 +59,7 @@ fn session_name() -> String {
 
 async fn hold(
     client: &Client,
-    endpoint: &str,
+    servers: &Servers,
     arguments: &LockArguments,
 ) -> Result<ExitCode, CommandError> {
     let lockspace = client.lockspace(&arguments.lockspace).await?;
@@ -67,7 +69,7 @@ async fn hold(
     match verdict {
         Verdict::Ended(ending) => {
             guard.unlock().await.map_err(|error| CommandError::Lost {
-                endpoint: endpoint.into(),
+                servers: servers.to_string(),
                 why: reason(&error),
             })?;
             Ok(exit_code(ending))
@@ -78,8 +80,8 @@ async fn hold(
                 Err(error) => reason(&error),
                 Ok(()) => "it is not known why".into(),
             };
-            let endpoint = endpoint.into();
-            Err(CommandError::Lost { endpoint, why })
+            let servers = servers.to_string();
+            Err(CommandError::Lost { servers, why })
         }
     }
 }

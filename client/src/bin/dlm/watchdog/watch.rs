@@ -1,15 +1,15 @@
 //! When the command is to end: a machine without clock or I/O.
 //!
-//! Today a lock is lost when its session's stream ends. A `dlm` that is stopped notices nothing, and
-//! neither does its server before an unanswered probe, so the limit on silence stands in for a lease:
+//! A `dlm` that is stopped renews its session no more, and others are granted the lock when the cluster has
+//! waited for the session's lease:
 //!
-//! - the server gives a connection up 10 s after a probe that nobody answers, at the earliest
-//!   (`PROBE_WAIT_MAX` of the server; a test compares);
+//! - the last keepalive that was answered was sent at most its period, and the time that a call may take,
+//!   before `dlm` was stopped: the lease runs for 3.5 s after that, at the least (a test compares);
 //! - the last heartbeat was sent at most at the moment `dlm` was stopped, so TERM comes within
-//!   [`SILENCE_MAX`] (4 s) of it, and KILL within [`SILENCE_MAX`] + [`TERM_TO_KILL`] (6 s);
-//! - which leaves 4 s for a machine that is too busy to run the watchdog at once.
+//!   [`SILENCE_MAX`] (1.3 s) of it, and KILL within [`SILENCE_MAX`] + [`TERM_TO_KILL`] (3.3 s).
 //!
-//! Where the lock is gone already, because the server went or `dlm` was killed, TERM comes at once.
+//! Where the lock is gone already, because the session could not be renewed or `dlm` was killed, TERM comes at
+//! once.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use rustix::process::Signal;
 use super::link::Order;
 
 /// How often `dlm lock` says that it runs.
-pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(150);
 
 /// How long it may say nothing before the command is ended: several heartbeats, so that a busy machine
 /// is not taken for a stopped process.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(4);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_millis(1300);
 
 /// How long a command has between TERM and KILL to leave things in order.
 pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(2);
@@ -151,6 +151,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use dlm_core::cluster::Timing;
+
     use super::*;
 
     const TERM: Action = Action::Signal(Signal::TERM);
@@ -171,9 +173,11 @@ mod tests {
     const KILL_AFTER_STOP_MAX: Duration = SILENCE_MAX.saturating_add(TERM_TO_KILL);
 
     #[test]
-    fn it_is_killed_before_the_server_gives_a_stopped_client_up() {
-        let given_up = dlm_server::limits::PROBE_WAIT_MAX;
-        assert!(KILL_AFTER_STOP_MAX + SILENCE_MAX <= given_up);
+    fn it_is_killed_before_the_cluster_gives_a_stopped_client_up() {
+        let timing = Timing::DEFAULT;
+        let renewed_before_us = timing.keepalive_us + timing.call_us_max;
+        let lives_us = timing.session_lease_us - renewed_before_us;
+        assert!(KILL_AFTER_STOP_MAX.as_micros() <= u128::from(lives_us));
     }
 
     #[test]
