@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod error;
 pub mod limits;
 pub mod members;
+pub mod metrics;
 pub mod node;
 pub mod replica;
 pub mod settings;

@@ -3,6 +3,11 @@
 //! They are read once, at start, and looked at as the others will look at them, so that what is wrong is
 //! said there and not at the first connection. A new certificate is taken by starting the server again.
 
+#[cfg(test)]
+pub(crate) mod authority;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
