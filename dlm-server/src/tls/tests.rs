@@ -46,8 +46,8 @@ async fn serve(tls: &Tls) -> (SocketAddr, Seen) {
 }
 
 async fn ask(to: tonic::transport::Endpoint) -> Result<(), Status> {
-    let channel = to.connect_lazy();
-    let asked = HealthClient::new(channel).check(HealthCheckRequest::default());
+    let mut client = HealthClient::new(to.connect_lazy());
+    let asked = client.check(HealthCheckRequest::default());
     asked.await.map(|_| ())
 }
 
