@@ -102,7 +102,9 @@ pub enum AccessError {
         name: String,
     },
     /// There is none, or it cannot be read.
-    #[error("the connection has no certificate that can be read; connect with one of the authority")]
+    #[error(
+        "the connection has no certificate that can be read; connect with one of the authority"
+    )]
     NoCertificate,
 }
 
@@ -234,11 +236,14 @@ pub fn names(certificate: &[u8]) -> Option<Vec<String>> {
         .map(str::to_owned)
         .collect();
     let alternative = certificate.subject_alternative_name().ok()?;
-    for name in alternative.iter().flat_map(|names| &names.value.general_names) {
+    for name in alternative
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+    {
         match name {
-            GeneralName::DNSName(name)
-            | GeneralName::RFC822Name(name)
-            | GeneralName::URI(name) => names.push((*name).into()),
+            GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+                names.push((*name).into())
+            }
             GeneralName::IPAddress(bytes) => names.extend(address(bytes)),
             _ => {}
         }
@@ -305,10 +310,19 @@ mod tests {
 
     #[test]
     fn a_pattern_is_for_the_whole_name() {
-        for stranger in ["xnode1.example", "node1.example.org", "", "dlm12.example", "Operator"] {
+        for stranger in [
+            "xnode1.example",
+            "node1.example.org",
+            "",
+            "dlm12.example",
+            "Operator",
+        ] {
             let stranger = caller(stranger);
             assert!(stranger.lockspace("vol1").is_err(), "{stranger:?}");
-            assert!(stranger.operator("evict a session").is_err(), "{stranger:?}");
+            assert!(
+                stranger.operator("evict a session").is_err(),
+                "{stranger:?}"
+            );
             assert!(stranger.server().is_err(), "{stranger:?}");
         }
     }
@@ -334,7 +348,9 @@ mod tests {
     fn all_names_of_a_certificate_are_found() {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "node 1");
-        params.distinguished_name.push(DnType::OrganizationName, "not a name");
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "not a name");
         params.subject_alt_names = vec![
             SanType::DnsName("node1.example".try_into().unwrap()),
             SanType::URI("spiffe://example/node1".try_into().unwrap()),

@@ -378,7 +378,10 @@ mod tests {
         let text = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(text.starts_with("HTTP/1.1 404"), "{text}");
         let text = ask("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
-        assert!(text.starts_with("HTTP/1.1 405") && text.contains("GET, HEAD"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 405") && text.contains("GET, HEAD"),
+            "{text}"
+        );
         let text = ask("nonsense\r\n\r\n").await;
         assert!(text.starts_with("HTTP/1.1 400"), "{text}");
     }
@@ -389,8 +392,14 @@ mod tests {
         metrics.clone().slots.serving.set(85);
         metrics.slots.recoveries.observe(0.07);
         let text = metrics.text();
-        assert!(text.contains("glockwork_slots{phase=\"serving\"} 85\n"), "{text}");
-        assert!(text.contains("glockwork_recovery_seconds_count 1\n"), "{text}");
+        assert!(
+            text.contains("glockwork_slots{phase=\"serving\"} 85\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("glockwork_recovery_seconds_count 1\n"),
+            "{text}"
+        );
     }
 
     /// The names that a scrape has, and those in the document's table of metrics.

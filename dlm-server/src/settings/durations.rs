@@ -1,6 +1,7 @@
 //! The two leases that can be chosen, and all that follows from them.
 
-use dlm_core::cluster::{Timing, TimingRule};
+use dlm_core::cluster::Timing;
+use dlm_core::cluster::timing::TimingRule;
 
 /// The longest lease. What is dead keeps its locks for as long, so nobody wants more; and no sum of
 /// durations comes near what a number holds.

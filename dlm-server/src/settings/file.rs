@@ -284,7 +284,10 @@ mod tests {
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for text in expected {
-            assert!(found.iter().any(|one| one.starts_with(text)), "{text}: {found:#?}");
+            assert!(
+                found.iter().any(|one| one.starts_with(text)),
+                "{text}: {found:#?}"
+            );
         }
     }
 

@@ -152,7 +152,10 @@ mod tests {
     fn every_setting_has_a_flag_and_every_flag_but_one_is_a_setting() {
         let command = Program::command();
         command.clone().debug_assert();
-        let mut flags: Vec<&str> = command.get_arguments().filter_map(|a| a.get_long()).collect();
+        let mut flags: Vec<&str> = command
+            .get_arguments()
+            .filter_map(|a| a.get_long())
+            .collect();
         flags.retain(|flag| *flag != "config");
         flags.sort_unstable();
         let mut keys = Key::ALL.map(Key::name).to_vec();

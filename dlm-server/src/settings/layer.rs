@@ -30,7 +30,10 @@ pub type Environment = BTreeMap<String, String>;
 pub(crate) fn from_environment(environment: &Environment) -> Layer {
     let mut layer = Layer::new();
     for key in Key::ALL {
-        let names = [key.older_variable().map(str::to_owned), Some(key.variable())];
+        let names = [
+            key.older_variable().map(str::to_owned),
+            Some(key.variable()),
+        ];
         for name in names.into_iter().flatten() {
             let Some(value) = environment.get(&name).filter(|value| !value.is_empty()) else {
                 continue;

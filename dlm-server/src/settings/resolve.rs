@@ -99,8 +99,10 @@ impl Resolver {
         })
     }
 
+    /// A list of nothing says that there is nothing.
     fn is_given(&self, key: Key) -> bool {
-        self.given.contains_key(&key)
+        let given = self.given.get(&key);
+        given.is_some_and(|given| !given.values.is_empty())
     }
 
     fn wrong(&mut self, key: Key, text: impl Into<String>) {
@@ -145,7 +147,8 @@ impl Resolver {
         }
         let (server, mut peers) = (server?, peers?);
         if join && peers.keys().all(|peer| *peer == server) {
-            let text = "to join a cluster is to know a server of it; name one with --peer N=HOST:PORT";
+            let text =
+                "to join a cluster is to know a server of it; name one with --peer N=HOST:PORT";
             self.wrong(Key::Join, text);
         }
         if self.is_given(Key::Advertise) && advertise.is_none() {
@@ -177,7 +180,8 @@ impl Resolver {
                     let before = peers.insert(server, at.clone());
                     if let Some(before) = before.filter(|before| *before != at) {
                         let (number, before, at) = (server.0, before.as_str(), at.as_str());
-                        let text = format!("server {number} is at {before} and at {at}; leave one out");
+                        let text =
+                            format!("server {number} is at {before} and at {at}; leave one out");
                         self.wrong(Key::Peer, text);
                     }
                 }
@@ -257,8 +261,8 @@ impl Resolver {
     }
 
     fn timing(&mut self, fence: Option<&FenceCommand>) -> Timing {
-        let mut timing = Timing::DEFAULT;
         type With = fn(Timing, u64) -> Timing;
+        let mut timing = Timing::DEFAULT;
         let leases: [(Key, With); 2] = [
             (Key::SessionLeaseMs, with_session_lease),
             (Key::ServerLeaseMs, with_server_lease),
@@ -291,7 +295,8 @@ impl Resolver {
         let [cert, key, ca] = keys.map(|key| self.take(key, value::path));
         if keys.iter().any(|key| self.is_given(*key)) {
             for key in keys.into_iter().filter(|key| !self.given.contains_key(key)) {
-                let text = "TLS takes a certificate, its key and the authorities; give this one too";
+                let text =
+                    "TLS takes a certificate, its key and the authorities; give this one too";
                 self.mistakes.push(Mistake {
                     source: Source::Default(key),
                     text: text.into(),
@@ -337,7 +342,9 @@ impl Resolver {
     }
 
     fn has_tls(&self) -> bool {
-        [Key::TlsCert, Key::TlsKey, Key::TlsCa].into_iter().any(|key| self.is_given(key))
+        [Key::TlsCert, Key::TlsKey, Key::TlsCa]
+            .into_iter()
+            .any(|key| self.is_given(key))
     }
 
     fn plain_text(&mut self, listen: Option<SocketAddr>, insecure: bool) {
@@ -373,7 +380,7 @@ impl Resolver {
             }
             return Access::Everything;
         }
-        if rules.is_empty() {
+        if rules.is_empty() && self.is_given(Key::TlsCa) {
             let text = "with TLS everybody may do what rules [[access]] in the file (--config) say, and \
                         there is none; docs/dlm-server.toml has examples";
             self.wrong(Key::TlsCa, text);
@@ -384,5 +391,7 @@ impl Resolver {
 }
 
 fn default_listen() -> SocketAddr {
-    crate::DEFAULT_ENDPOINT.parse().expect("a constant, and tested")
+    crate::DEFAULT_ENDPOINT
+        .parse()
+        .expect("a constant, and tested")
 }

@@ -27,16 +27,22 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn server(text: &str) -> Result<ServerId, String> {
     match text.parse() {
         Ok(number @ 1..) => Ok(ServerId(number)),
-        _ => Err(format!("\"{text}\" is not a server's number; they begin with 1")),
+        _ => Err(format!(
+            "\"{text}\" is not a server's number; they begin with 1"
+        )),
     }
 }
 
 /// A host and a port, which others can connect to.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let wrong = |why: &dyn Display| {
-        format!("\"{text}\" is not HOST:PORT ({why}); write it as in dlm1.example:7170 or [::1]:7170")
+        format!(
+            "\"{text}\" is not HOST:PORT ({why}); write it as in dlm1.example:7170 or [::1]:7170"
+        )
     };
-    let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong(&"there is no port"))?;
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| wrong(&"there is no port"))?;
     let digits = port.bytes().all(|each| each.is_ascii_digit());
     if !digits || !matches!(port.parse::<u16>(), Ok(1..)) {
         return Err(wrong(&"a port is a number from 1 to 65535"));
@@ -58,7 +64,9 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         return Err(wrong(&"a host has letters, digits, dots and hyphens"));
     }
     if address.is_some_and(|address| address.is_unspecified()) {
-        return Err(format!("nobody can connect to {text}; write the address that others see"));
+        return Err(format!(
+            "nobody can connect to {text}; write the address that others see"
+        ));
     }
     Endpoint::new(text).map_err(|why| wrong(&why))
 }
@@ -76,7 +84,8 @@ pub(super) fn peer(text: &str) -> Result<(ServerId, Endpoint), String> {
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is neither true nor false"))
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is neither true nor false"))
 }
 
 pub(super) fn fence_seconds(text: &str) -> Result<u64, String> {
@@ -117,7 +126,9 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     let path = path(text)?;
     if path.exists() && !path.is_dir() {
-        return Err(format!("{text} is not a directory; name one, or one that is to be made"));
+        return Err(format!(
+            "{text} is not a directory; name one, or one that is to be made"
+        ));
     }
     Ok(path)
 }
@@ -203,7 +214,14 @@ mod tests {
         assert_eq!(program, Path::new("sh"));
         assert_eq!(args, ["-c", "fence \"$1\"", "--"]);
         assert!(command("/bin/sh").is_ok());
-        for bad in ["", "  ", "sh 'open", "no-such-program-anywhere", "/", "/etc/passwd"] {
+        for bad in [
+            "",
+            "  ",
+            "sh 'open",
+            "no-such-program-anywhere",
+            "/",
+            "/etc/passwd",
+        ] {
             assert!(command(bad).is_err(), "{bad}");
         }
     }

@@ -46,8 +46,8 @@ async fn serve(tls: &Tls) -> (SocketAddr, Seen) {
 }
 
 async fn ask(to: tonic::transport::Endpoint) -> Result<(), Status> {
-    let channel = to.connect_lazy();
-    let asked = HealthClient::new(channel).check(HealthCheckRequest::default());
+    let mut client = HealthClient::new(to.connect_lazy());
+    let asked = client.check(HealthCheckRequest::default());
     asked.await.map(|_| ())
 }
 
@@ -60,7 +60,9 @@ async fn servers_know_each_other() {
     let authority = Authority::new();
     let tls = authority.tls("localhost");
     let (at, seen) = serve(&tls).await;
-    ask(to_server(&endpoint(at), Some(&tls)).unwrap()).await.unwrap();
+    ask(to_server(&endpoint(at), Some(&tls)).unwrap())
+        .await
+        .unwrap();
     let caller = seen.lock().unwrap().remove(0);
     assert_eq!(caller.server(), Ok(()));
     assert!(caller.lockspace("vol").is_err());
@@ -71,7 +73,9 @@ async fn a_client_is_who_its_certificate_says() {
     let authority = Authority::new();
     let (at, seen) = serve(&authority.tls("localhost")).await;
     let node = authority.tls("node7");
-    ask(to_server(&endpoint(at), Some(&node)).unwrap()).await.unwrap();
+    ask(to_server(&endpoint(at), Some(&node)).unwrap())
+        .await
+        .unwrap();
     let caller = seen.lock().unwrap().remove(0);
     assert_eq!(caller.lockspace("vol"), Ok(()));
     assert!(caller.server().is_err());
@@ -85,15 +89,27 @@ async fn nobody_else_gets_in() {
     let tls = authority.tls("localhost");
     let (at, seen) = serve(&tls).await;
     let endpoint = endpoint(at);
-    let dial = |config: ClientTlsConfig| to_server(&endpoint, Some(&tls)).unwrap().tls_config(config);
+    let dial =
+        |config: ClientTlsConfig| to_server(&endpoint, Some(&tls)).unwrap().tls_config(config);
 
     let authority_only = Certificate::from_pem(&tls.authority_pem);
     let without = ClientTlsConfig::new().ca_certificate(authority_only.clone());
-    assert!(ask(dial(without).unwrap()).await.is_err(), "without a certificate");
+    assert!(
+        ask(dial(without).unwrap()).await.is_err(),
+        "without a certificate"
+    );
     let foreign = Authority::new().tls("node7").identity();
-    let foreign = ClientTlsConfig::new().ca_certificate(authority_only).identity(foreign);
-    assert!(ask(dial(foreign).unwrap()).await.is_err(), "of another authority");
-    assert!(ask(to_server(&endpoint, None).unwrap()).await.is_err(), "in plain text");
+    let foreign = ClientTlsConfig::new()
+        .ca_certificate(authority_only)
+        .identity(foreign);
+    assert!(
+        ask(dial(foreign).unwrap()).await.is_err(),
+        "of another authority"
+    );
+    assert!(
+        ask(to_server(&endpoint, None).unwrap()).await.is_err(),
+        "in plain text"
+    );
     assert_eq!(*seen.lock().unwrap(), []);
 }
 
@@ -102,9 +118,16 @@ async fn nobody_else_gets_in() {
 async fn a_server_of_another_name_or_authority_is_not_asked() {
     let authority = Authority::new();
     let client = authority.tls("node7");
-    for tls in [authority.tls("dlm9.example"), Authority::new().tls("localhost")] {
+    for tls in [
+        authority.tls("dlm9.example"),
+        Authority::new().tls("localhost"),
+    ] {
         let (at, seen) = serve(&tls).await;
-        assert!(ask(to_server(&endpoint(at), Some(&client)).unwrap()).await.is_err());
+        assert!(
+            ask(to_server(&endpoint(at), Some(&client)).unwrap())
+                .await
+                .is_err()
+        );
         assert_eq!(*seen.lock().unwrap(), []);
     }
 }
