@@ -10,6 +10,7 @@
 
 pub mod embedded;
 pub mod error;
+pub mod gate;
 pub mod limits;
 pub mod members;
 pub mod node;

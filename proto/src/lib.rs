@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod convert;
 pub mod descriptor;
 pub mod error;
+pub mod fault;
 pub mod frame;
 pub mod glocks;
 pub mod limits;

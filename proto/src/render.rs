@@ -4,6 +4,7 @@ mod claims;
 mod client_frame;
 mod cluster;
 mod cluster_state;
+mod fault;
 mod from_server;
 mod glocks;
 mod graph;
@@ -19,6 +20,7 @@ pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
+pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply};
