@@ -157,7 +157,7 @@ async fn connect(endpoint: &str) -> Result<InspectClient<Channel>, InspectError>
     Ok(client.max_decoding_message_size(GRAPH_REPLY_BYTES_MAX))
 }
 
-async fn channel(endpoint: &str) -> Result<Channel, InspectError> {
+pub(crate) async fn channel(endpoint: &str) -> Result<Channel, InspectError> {
     let channel = endpoints::parse(endpoint)?.connect().await;
     let unreachable = |error| ConnectError::Unreachable {
         endpoint: endpoint.into(),
@@ -176,12 +176,12 @@ async fn next<T>(endpoint: &str, stream: &mut Streaming<T>) -> Result<Option<T>,
     }
 }
 
-fn unreadable(endpoint: &str, why: WireError) -> InspectError {
+pub(crate) fn unreadable(endpoint: &str, why: WireError) -> InspectError {
     let endpoint = endpoint.into();
     InspectError::Answer { endpoint, why }
 }
 
-async fn answer<T>(
+pub(crate) async fn answer<T>(
     endpoint: &str,
     asking: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, InspectError> {
@@ -196,7 +196,13 @@ async fn answer<T>(
 fn refused(endpoint: String, status: &Status) -> InspectError {
     let why = status.message().to_owned();
     match status.code() {
-        Code::NotFound | Code::ResourceExhausted | Code::Unavailable if !why.is_empty() => {
+        Code::NotFound
+        | Code::ResourceExhausted
+        | Code::Unavailable
+        | Code::FailedPrecondition
+        | Code::InvalidArgument
+            if !why.is_empty() =>
+        {
             InspectError::Refused { endpoint, why }
         }
         code => InspectError::Unknown {

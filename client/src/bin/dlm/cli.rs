@@ -9,6 +9,7 @@ use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, endpoints};
 
 use crate::dump::{self, DumpArguments};
 use crate::duration;
+use crate::fault::{self, FaultArguments};
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     Dump(DumpArguments),
     /// Take away the locks that ended tasks of a session left behind.
     Purge(PurgeArguments),
+    /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
+    #[command(after_long_help = fault::HELP)]
+    Fault(FaultArguments),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
@@ -208,6 +212,16 @@ mod tests {
                 "--owner",
                 "y",
             ],
+            &["fault"],
+            &["fault", "partition"],
+            &["fault", "partition", "1"],
+            &["fault", "partition", "1,1"],
+            &["fault", "partition", "1,2", "50ms"],
+            &["fault", "delay", "1,2"],
+            &["fault", "delay", "1,2", "2m"],
+            &["fault", "stall", "1,2", "--for", "5"],
+            &["fault", "list", "1,2"],
+            &["fault", "heal", "a,b"],
             &["completions", "tcsh"],
             &["completions"],
             &["status", "--endpoint", "nowhere"],

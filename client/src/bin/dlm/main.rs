@@ -13,6 +13,7 @@ mod cli;
 mod dump;
 mod duration;
 mod error;
+mod fault;
 mod graph;
 mod lock;
 mod locks;
@@ -56,6 +57,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Lockspaces(arguments) => lockspaces::run(&cli.endpoint, arguments).await?,
             Command::Dump(arguments) => dump::run(&cli.endpoint, arguments).await?,
             Command::Purge(arguments) => purge::run(&cli.endpoint, arguments).await?,
+            Command::Fault(arguments) => fault::run(&cli.endpoint, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }
