@@ -28,7 +28,9 @@ Members:
 
 A fault is put in at the server that is asked, which passes it on to all others; each enforces its own side of
 a link, and forgets its faults when it ends. One of the same kind on the same link takes the place of the one
-before. Of several kinds the worst counts: drop, partition, stall, delay.
+before. Of several kinds the worst counts: drop, partition, stall, delay. With --one-way the other direction
+flows, and so do TCP's acknowledgements of what is held back; nobody can connect over a link that is cut or
+drops in either direction.
 
 Servers do this only where they were started with --allow-faults.";
 
