@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "cluster.proto",
             "peer.proto",
             "founding.proto",
+            "fault.proto",
         ],
         ["proto"],
     )?;

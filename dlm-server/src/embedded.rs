@@ -3,22 +3,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dlm_core::Limits;
+use dlm_core::{Limits, ServerId};
+use glockwork_proto::wire::fault_server::FaultServer;
 use glockwork_proto::wire::inspect_server::InspectServer;
 use glockwork_proto::wire::lock_server::LockServer;
 use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::error::ServeError;
+use crate::gate::Gates;
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
-use crate::rpc::{InspectService, LockService};
+use crate::rpc::{FaultService, InspectService, LockService};
 use crate::search::Search;
 use crate::shard::{Command, Shard};
 
@@ -39,14 +40,27 @@ impl Server {
     /// # Errors
     /// [`ServeError::AddressInUse`] or [`ServeError::Listen`].
     pub async fn start(listen: SocketAddr) -> Result<Self, ServeError> {
+        Self::start_behind(listen, Gates::absent()).await
+    }
+
+    /// As [`start`](Self::start), with faults of the network put in on request: see [`gate`](crate::gate). For
+    /// tests only. It is server 1.
+    ///
+    /// # Errors
+    /// [`ServeError::AddressInUse`] or [`ServeError::Listen`].
+    pub async fn start_allowing_faults(listen: SocketAddr) -> Result<Self, ServeError> {
+        warn!("faults of the network are put in for whoever asks; for tests only");
+        Self::start_behind(listen, Gates::new(ALONE)).await
+    }
+
+    async fn start_behind(listen: SocketAddr, gates: Gates) -> Result<Self, ServeError> {
         let failed = |source| ServeError::listen(listen, source);
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         if !addr.ip().is_loopback() {
             warn!(%addr, "clients are not authenticated: whoever reaches this address gets locks");
         }
-        // An answer that waits for the acknowledgement of the one before would cost 40 ms.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = gates.incoming(listener);
 
         let (commands, shard) = Shard::start(Limits::default());
         // It ends with the shard.
@@ -54,9 +68,12 @@ impl Server {
         let lock = LockServer::new(LockService::new(commands.clone()))
             .max_decoding_message_size(FRAME_BYTES_MAX);
         let inspect = InspectServer::new(InspectService::new(commands.clone()));
+        let (_, others) = watch::channel(Vec::new());
+        let fault = FaultServer::new(FaultService::new(ALONE, gates, others));
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<LockServer<LockService>>().await;
         health.set_serving::<InspectServer<InspectService>>().await;
+        health.set_serving::<FaultServer<FaultService>>().await;
 
         let (stop, stopped) = oneshot::channel();
         let router = tonic::transport::Server::builder()
@@ -64,6 +81,7 @@ impl Server {
             .http2_keepalive_timeout(Some(PROBE_WAIT_MAX))
             .add_service(lock)
             .add_service(inspect)
+            .add_service(fault)
             .add_service(health_service)
             .add_service(reflection().build_v1().expect(DESCRIPTOR_IS_OURS))
             .add_service(reflection().build_v1alpha().expect(DESCRIPTOR_IS_OURS));
@@ -91,7 +109,12 @@ impl Server {
     /// Stops it: sessions end with `UNAVAILABLE`, then connections close. What is still open after
     /// [`STOP_WAIT_MAX`] is left to its client.
     pub async fn stop(self) {
-        let services = ["", "glockwork.v1.Lock", "glockwork.v1.Inspect"];
+        let services = [
+            "",
+            "glockwork.v1.Lock",
+            "glockwork.v1.Inspect",
+            "glockwork.v1.Fault",
+        ];
         for service in services {
             let not_serving = tonic_health::ServingStatus::NotServing;
             self.health.set_service_status(service, not_serving).await;
@@ -101,6 +124,9 @@ impl Server {
         let _ = timeout(STOP_WAIT_MAX, self.serving).await;
     }
 }
+
+/// The number of a server that is alone.
+const ALONE: ServerId = ServerId(1);
 
 const DESCRIPTOR_IS_OURS: &str = "the descriptor was made by the compiler that made the code";
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod fence;
 pub mod founding;
 pub mod inspect;
+pub mod gate;
 pub mod limits;
 pub mod members;
 pub mod metrics;

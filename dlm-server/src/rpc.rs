@@ -2,6 +2,7 @@
 
 mod cluster;
 mod founding;
+mod fault;
 mod glocks;
 mod inspect;
 mod link;
@@ -11,6 +12,7 @@ mod reach;
 
 pub(crate) use cluster::ClusterService;
 pub(crate) use founding::FoundingService;
+pub(crate) use fault::FaultService;
 pub(crate) use inspect::InspectService;
 pub(crate) use link::LinkService;
 pub(crate) use lock::LockService;

@@ -6,6 +6,7 @@ use dlm_core::recovery::IMAGE_ENTRIES_MAX;
 use dlm_core::slot::SLOTS;
 use thiserror::Error;
 
+use crate::fault::FAULT_DELAY_US_MAX;
 use crate::limits::{
     GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, PEER_MESSAGES_MAX,
     REPORT_ENTRIES_MAX,
@@ -161,6 +162,25 @@ pub enum WireError {
         index: u32,
         /// How many edges there are.
         edges: usize,
+    },
+    /// A fault at a server that cannot be.
+    #[error("0 is not a server's number; servers are counted from 1")]
+    FaultServer,
+    /// A fault on a link that is none.
+    #[error(
+        "there is no link between {from} and {to}; name two members that differ, one of them a server"
+    )]
+    FaultLink {
+        /// One end.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// A fault that lets bytes arrive too late.
+    #[error("a delay of {us} us; give at most {FAULT_DELAY_US_MAX}, a minute")]
+    FaultDelay {
+        /// How much later.
+        us: u64,
     },
     /// Bytes that are no message of this kind: of a log or a snapshot, which are ours, so that something
     /// has changed them.

@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod descriptor;
 pub mod error;
 pub mod founding;
+pub mod fault;
 pub mod frame;
 pub mod glocks;
 pub mod limits;

@@ -7,6 +7,7 @@ mod cluster;
 mod cluster_state;
 mod coverage;
 mod founding;
+mod fault;
 mod from_server;
 mod glocks;
 mod graph;
@@ -28,6 +29,7 @@ pub use cluster::{
 pub use cluster_state::{snapshot, status};
 pub use founding::{identity, introduction};
 pub use coverage::coverage;
+pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply, graph_resources};

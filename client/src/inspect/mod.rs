@@ -193,7 +193,7 @@ async fn connect(servers: &Servers) -> Result<(String, InspectClient<Channel>), 
 }
 
 /// The first server that can be reached, and who it is.
-async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
+pub(crate) async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
     let mut tried = Vec::new();
     for endpoint in servers.endpoints() {
         let transport = endpoints::transport(endpoint, servers.tls())?;
@@ -217,12 +217,12 @@ async fn next<T>(endpoint: &str, stream: &mut Streaming<T>) -> Result<Option<T>,
     }
 }
 
-fn unreadable(endpoint: &str, why: WireError) -> InspectError {
+pub(crate) fn unreadable(endpoint: &str, why: WireError) -> InspectError {
     let endpoint = endpoint.into();
     InspectError::Answer { endpoint, why }
 }
 
-async fn answer<T>(
+pub(crate) async fn answer<T>(
     endpoint: &str,
     asking: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, InspectError> {
@@ -237,7 +237,13 @@ async fn answer<T>(
 fn refused(endpoint: String, status: &Status) -> InspectError {
     let why = status.message().to_owned();
     match status.code() {
-        Code::NotFound | Code::ResourceExhausted | Code::Unavailable if !why.is_empty() => {
+        Code::NotFound
+        | Code::ResourceExhausted
+        | Code::Unavailable
+        | Code::FailedPrecondition
+        | Code::InvalidArgument
+            if !why.is_empty() =>
+        {
             InspectError::Refused { endpoint, why }
         }
         code => InspectError::Unknown {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use dlm_core::Owner;
 use dlm_core::SessionId;
+use glockwork_proto::fault::Member;
 use glockwork_proto::{convert, wire};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::{LookError, SessionError};
+use crate::gate::Caller;
 use crate::limits::HELLO_WAIT_MAX;
 use crate::outbox::{End, Outbox, OutboxStream};
 use crate::shard::{Command, Orphans};
@@ -36,7 +38,9 @@ impl wire::lock_server::Lock for LockService {
         request: Request<Streaming<wire::ClientFrame>>,
     ) -> Result<Response<OutboxStream>, Status> {
         let (outbox, stream) = Outbox::new();
+        let caller = Caller::of(&request);
         let reader = Reader {
+            caller,
             frames: request.into_inner(),
             shard: self.shard.clone(),
             outbox,
@@ -68,6 +72,7 @@ impl wire::lock_server::Lock for LockService {
 }
 
 struct Reader {
+    caller: Caller,
     frames: Streaming<wire::ClientFrame>,
     shard: mpsc::Sender<Command>,
     outbox: Arc<Outbox>,
@@ -97,9 +102,12 @@ impl Reader {
         let first = timeout(HELLO_WAIT_MAX, self.frames.message()).await;
         let first = first.map_err(|_| SessionError::HelloLate)?;
         let first = first.map_err(unreadable)?.unwrap_or_default();
+        let hello = convert::hello(first)?;
+        let said = self.caller.is(Member::Session(hello.name.clone())).await;
+        said.map_err(|lost| SessionError::Connection(lost.to_string()))?;
         let (joined, answer) = oneshot::channel();
         let join = Command::Join {
-            hello: convert::hello(first)?,
+            hello,
             outbox: Arc::clone(&self.outbox),
             joined,
         };

@@ -12,6 +12,7 @@ use crate::dump::{self, DumpArguments};
 use crate::duration;
 use crate::evict::EvictArguments;
 use crate::fence::FenceArguments;
+use crate::fault::{self, FaultArguments};
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     Fence(FenceArguments),
     /// Add, remove and list the servers of the cluster.
     Server(ServerArguments),
+    /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
+    #[command(after_long_help = fault::HELP)]
+    Fault(FaultArguments),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
@@ -260,6 +264,16 @@ mod tests {
             &["server", "add", "0", "a:1"],
             &["server", "add", "4", "a"],
             &["server", "remove", "all"],
+            &["fault"],
+            &["fault", "partition"],
+            &["fault", "partition", "1"],
+            &["fault", "partition", "1,1"],
+            &["fault", "partition", "1,2", "50ms"],
+            &["fault", "delay", "1,2"],
+            &["fault", "delay", "1,2", "2m"],
+            &["fault", "stall", "1,2", "--for", "5"],
+            &["fault", "list", "1,2"],
+            &["fault", "heal", "a,b"],
             &["completions", "tcsh"],
             &["completions"],
             &["status", "--endpoints", "nowhere"],

@@ -15,6 +15,7 @@ mod duration;
 mod error;
 mod evict;
 mod fence;
+mod fault;
 mod graph;
 mod lock;
 mod locks;
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Evict(arguments) => evict::run(&servers, arguments).await?,
             Command::Fence(arguments) => fence::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
+            Command::Fault(arguments) => fault::run(&servers, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }
