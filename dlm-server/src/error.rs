@@ -13,7 +13,7 @@ use crate::founding::FoundingError;
 use crate::replica::ReplicaError;
 use crate::runtime::{EngineError, Stopping};
 use crate::storage::StorageError;
-use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, OUTPUTS_QUEUED_MAX, SESSIONS_MAX};
+use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
 use crate::node::OrderRefusal;
 
 /// Why the server does not serve (any more).
@@ -81,53 +81,6 @@ impl ServeError {
     }
 }
 
-/// Why the server ends a session. The text is what the client gets.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum SessionError {
-    #[error(transparent)]
-    Wire(#[from] WireError),
-    #[error(
-        "a frame is longer than {FRAME_BYTES_MAX} bytes; send its operations in several; \
-         the session has ended and its locks are released"
-    )]
-    FrameTooLong,
-    #[error(
-        "a frame does not parse as glockwork.v1.ClientFrame ({0}); \
-         the session has ended and its locks are released"
-    )]
-    FrameGarbled(String),
-    #[error("the connection broke: {0}; connect again, the locks are released")]
-    Connection(String),
-    #[error("no hello came within {} s; send one as the first frame", HELLO_WAIT_MAX.as_secs())]
-    HelloLate,
-    #[error(
-        "{OUTPUTS_QUEUED_MAX} outputs wait to be read; read the stream while sending; \
-         the session has ended and its locks are released"
-    )]
-    OutputsQueued,
-    #[error("the server has {SESSIONS_MAX} sessions, as many as it may; try again later")]
-    Sessions,
-    #[error("the lock server is stopping; connect again when it is back")]
-    Stopping,
-}
-
-impl From<SessionError> for Status {
-    fn from(error: SessionError) -> Self {
-        let code = match &error {
-            SessionError::Wire(WireError::Version { .. }) => Code::FailedPrecondition,
-            SessionError::Wire(WireError::OperationsTooMany { .. })
-            | SessionError::Wire(WireError::ReportTooLong { .. })
-            | SessionError::FrameTooLong
-            | SessionError::OutputsQueued
-            | SessionError::Sessions => Code::ResourceExhausted,
-            SessionError::Wire(_) | SessionError::FrameGarbled(_) => Code::InvalidArgument,
-            SessionError::HelloLate => Code::DeadlineExceeded,
-            SessionError::Connection(_) | SessionError::Stopping => Code::Unavailable,
-        };
-        Self::new(code, error.to_string())
-    }
-}
-
 /// Why the server ends a session's stream, where it is not the machine that does. The text is what the
 /// client gets; what the session has stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -146,6 +99,8 @@ pub(crate) enum LinkError {
     HelloMissing,
     #[error("a second hello on one stream; open another stream")]
     HelloAgain,
+    #[error("the connection was lost; open another stream")]
+    Lost,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -161,7 +116,7 @@ impl From<LinkError> for Status {
             | LinkError::HelloMissing
             | LinkError::HelloAgain => Code::InvalidArgument,
             LinkError::HelloLate => Code::DeadlineExceeded,
-            LinkError::Connection(_) | LinkError::Stopping(_) => Code::Unavailable,
+            LinkError::Connection(_) | LinkError::Lost | LinkError::Stopping(_) => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }
@@ -197,6 +152,15 @@ pub enum LookError {
     /// The server stops.
     #[error("the lock server is stopping; ask again when it is back")]
     Stopping,
+    /// The server does not run yet.
+    #[error("the server has not found its cluster yet; ask another one, or again later")]
+    Starting,
+}
+
+impl From<Stopping> for LookError {
+    fn from(_: Stopping) -> Self {
+        Self::Stopping
+    }
 }
 
 impl From<LookError> for Status {
@@ -206,7 +170,7 @@ impl From<LookError> for Status {
             LookError::SessionDead(_) => Code::FailedPrecondition,
             LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
             LookError::Wire(_) => Code::InvalidArgument,
-            LookError::Order(_) | LookError::Stopping => Code::Unavailable,
+            LookError::Order(_) | LookError::Stopping | LookError::Starting => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     for note in loaded.notes {
         warn!("{note}");
     }
-    match embedded::run(settings.listen, |addr| info!("serving on {addr}")) {
+    match embedded::run(&settings, |addr| info!("serving on {addr}")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dlm-server: {error}");

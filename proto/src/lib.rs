@@ -1,7 +1,7 @@
 //! The wire of Glockwork: the `.proto` files, the code generated from them, and the only conversions
 //! between what travels and what the programs think in.
 //!
-//! Read [`frame`] and [`link`] first: the same messages as plain values made of `dlm-core`'s types. [`convert`]
+//! Read [`link`] and [`peer`] first: the same messages as plain values made of `dlm-core`'s types. [`convert`]
 //! parses what came in, so that nothing behind it has to validate again; [`render`] writes what goes
 //! out; [`wire`] is generated. No other crate looks at bytes, and a rule about what may travel stands
 //! in [`limits`].
@@ -14,8 +14,8 @@ pub mod descriptor;
 pub mod error;
 pub mod founding;
 pub mod fault;
-pub mod frame;
 pub mod glocks;
+pub mod holders;
 pub mod limits;
 pub mod link;
 pub mod listing;

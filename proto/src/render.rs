@@ -2,7 +2,6 @@
 
 mod call;
 mod claims;
-mod client_frame;
 mod cluster;
 mod cluster_state;
 mod coverage;
@@ -15,13 +14,11 @@ mod holders;
 mod listing;
 mod peer;
 mod peer_image;
-mod server_frame;
 mod slot_map;
 mod to_server;
 pub(crate) mod words;
 
 pub use call::{call, call_answer};
-pub use client_frame::{client_frame, hello};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
     options as cluster_options, plain_reply,
@@ -35,5 +32,11 @@ pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply, graph_resources};
 pub use listing::{ListedResource, LocksPages, lockspaces};
 pub use peer::{peer_frame, peer_welcome};
-pub use server_frame::{server_frame, welcome};
 pub use to_server::to_server_frame;
+
+use dlm_core::ValueBlock;
+use prost::bytes::Bytes;
+
+pub(crate) fn value_bytes(value: &ValueBlock) -> Bytes {
+    Bytes::copy_from_slice(value.as_bytes())
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dlm_core::deadlock::{self, Graph, NodeReport, ResourceView};
 use dlm_core::{LockspaceId, SessionId, Tick};
 use glockwork_proto::coverage::Coverage;
-use glockwork_proto::frame::HoldersReport;
+use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::limits::GRAPH_REPLY_BYTES_MAX;
 use glockwork_proto::render::Names;
 use glockwork_proto::{convert, wire};

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use dlm_core::cluster::Endpoint;
 use dlm_core::{SessionId, Tick};
-use glockwork_proto::frame::HoldersReport;
+use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use tonic::transport::Channel;
 

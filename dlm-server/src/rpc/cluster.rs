@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_core::ServerId;
+use dlm_core::{ServerId, SessionId};
 use dlm_core::call::{Call, CallAnswer};
 use dlm_core::cluster::Endpoint;
 use glockwork_proto::call::OtherCall;
 use glockwork_proto::cluster::Answer;
-use glockwork_proto::{WireError, convert, render, wire};
+use glockwork_proto::fault::Member;
+use glockwork_proto::{Name, WireError, convert, render, wire};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use super::reach::{Reach, Running};
+use crate::gate;
 use crate::founding::Introduction;
+use crate::inspect::cluster_status;
 use crate::members::ServerIdentity;
 use crate::runtime::introduce;
 
@@ -43,6 +46,11 @@ impl ClusterService {
             Status::unavailable("no majority of the servers decides; start more of them")
         })??;
         Answer::try_from(answer).map_err(|error| Status::internal(error.to_string()))
+    }
+
+    async fn heard<T>(&self, request: &Request<T>, session: u64) -> Result<(), Status> {
+        let sender = gate::Caller::of(request);
+        self.reach.heard_from(&sender, SessionId(session)).await
     }
 
     /// Asks a new server which storage it has: it is a member under that, and no other.
@@ -88,6 +96,10 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::JoinRequest>,
     ) -> Result<Response<wire::JoinReply>, Status> {
         self.reach.caller(&request)?;
+        if let Ok(name) = Name::new(request.get_ref().name.as_str()) {
+            let sender = gate::Caller::of(&request);
+            sender.is(Member::Session(name)).await?;
+        }
         let answer = self.call(convert::call_join(request.into_inner())).await?;
         Ok(Response::new(render::join_reply(answer)))
     }
@@ -97,6 +109,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::KeepAliveRequest>,
     ) -> Result<Response<wire::KeepAliveReply>, Status> {
         self.reach.caller(&request)?;
+        self.heard(&request, request.get_ref().session).await?;
         let asked = Ok(convert::call_keep_alive(request.into_inner()));
         Ok(Response::new(render::keepalive_reply(self.call(asked).await?)))
     }
@@ -106,6 +119,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::GoodbyeRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
         self.reach.caller(&request)?;
+        self.heard(&request, request.get_ref().session).await?;
         let asked = Ok(convert::call_goodbye(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -116,6 +130,7 @@ impl wire::cluster_server::Cluster for ClusterService {
     ) -> Result<Response<wire::OpenLockspaceReply>, Status> {
         let caller = self.reach.caller(&request)?;
         caller.lockspace(&request.get_ref().name)?;
+        self.heard(&request, request.get_ref().session).await?;
         let asked = convert::call_open_lockspace(request.into_inner());
         let answer = self.call(asked).await?;
         Ok(Response::new(render::open_lockspace_reply(answer)))
@@ -126,6 +141,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::LeaveLockspaceRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
         self.reach.caller(&request)?;
+        self.heard(&request, request.get_ref().session).await?;
         let asked = Ok(convert::call_leave_lockspace(request.into_inner()));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
@@ -144,11 +160,8 @@ impl wire::cluster_server::Cluster for ClusterService {
         request: Request<wire::ClusterStatusRequest>,
     ) -> Result<Response<wire::ClusterStatusReply>, Status> {
         self.reach.caller(&request)?;
-        let server = self.reach.server;
-        let look = move |node: &crate::node::Node, _| {
-            render::status(node.state(), node.leader(), server)
-        };
-        Ok(Response::new(self.reach.handle()?.look(look).await?))
+        let request = request.into_inner();
+        Ok(Response::new(cluster_status(&self.reach, request).await?))
     }
 
     async fn add_server(

@@ -1,35 +1,31 @@
 //! The fault service: faults put in and taken away, here and at the other servers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_core::ServerId;
+use dlm_core::cluster::Endpoint;
 use glockwork_proto::fault::{Healing, Injection, Member, Missed};
 use glockwork_proto::wire::fault_client::FaultClient;
 use glockwork_proto::{WireError, convert, render, wire};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use tracing::warn;
 
+use super::reach::Reach;
 use crate::gate::{FaultsFull, Gates};
+use crate::runtime::Channels;
 
 /// How long another server may take to take a fault: it may be stopped, or cut off by more than faults. A
 /// connection and an answer from memory take a thousandth of it.
 const PASS_ON_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The other servers of the cluster, and how each is reached. Faults go to them over connections of their own,
-/// without a gate.
-pub(crate) type Others = watch::Receiver<Vec<(ServerId, Endpoint)>>;
-
 /// `glockwork.v1.Fault`.
 #[derive(Debug)]
 pub(crate) struct FaultService {
-    me: ServerId,
-    gates: Gates,
-    others: Others,
+    reach: Arc<Reach>,
 }
 
 /// Why a fault is not put in.
@@ -58,13 +54,21 @@ impl From<FaultError> for Status {
 }
 
 impl FaultService {
-    pub(crate) const fn new(me: ServerId, gates: Gates, others: Others) -> Self {
-        Self { me, gates, others }
+    pub(crate) const fn new(reach: Arc<Reach>) -> Self {
+        Self { reach }
     }
 
     fn allowed(&self) -> Result<&Gates, FaultError> {
-        let allowed = self.gates.allowed();
-        allowed.then_some(&self.gates).ok_or(FaultError::NotAllowed)
+        let gates = &self.reach.channels.gates;
+        gates.allowed().then_some(gates).ok_or(FaultError::NotAllowed)
+    }
+
+    /// Another server has looked who asked.
+    fn permitted<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let caller = self.reach.caller(request)?;
+        let server = caller.server();
+        server.or_else(|_| caller.operator("make faults"))?;
+        Ok(())
     }
 
     /// A fault on a link with nobody would never do anything.
@@ -72,8 +76,8 @@ impl FaultService {
         let Member::Server(server) = *member else {
             return Ok(());
         };
-        let mut servers = vec![self.me];
-        servers.extend(self.others.borrow().iter().map(|(other, _)| *other));
+        let mut servers = vec![self.reach.server];
+        servers.extend(self.reach.others.borrow().iter().map(|(other, _)| *other));
         if servers.contains(&server) {
             return Ok(());
         }
@@ -85,12 +89,14 @@ impl FaultService {
 
     /// Asks all others at once, and says who did not take it.
     async fn pass_on(&self, order: &Order) -> Vec<Missed> {
-        let others = self.others.borrow().clone();
+        let others = self.reach.others.borrow().clone();
         let mut asking = JoinSet::new();
         for (server, endpoint) in others {
             let order = order.clone();
+            // Over a connection of its own, without a gate.
+            let channels = self.reach.channels.clone();
             asking.spawn(async move {
-                let passed = timeout(PASS_ON_WAIT_MAX, order.give(endpoint)).await;
+                let passed = timeout(PASS_ON_WAIT_MAX, order.give(&channels, &endpoint)).await;
                 let late = Err(format!("no answer in {} s", PASS_ON_WAIT_MAX.as_secs()));
                 let why = passed.unwrap_or(late).err()?;
                 Some(Missed { server, why })
@@ -113,14 +119,9 @@ enum Order {
 }
 
 impl Order {
-    async fn give(self, to: Endpoint) -> Result<(), String> {
-        let channel: Channel = to.connect().await.map_err(|error| {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            format!("cannot reach it: {cause}")
-        })?;
+    async fn give(self, channels: &Channels, to: &Endpoint) -> Result<(), String> {
+        let channel = channels.connect_to_any(to).await;
+        let channel = channel.map_err(|why| format!("cannot reach it: {why}"))?;
         let mut client = FaultClient::new(channel);
         let given = match self {
             Self::Inject(injection) => client.inject(render::inject_fault(&injection)).await,
@@ -138,6 +139,7 @@ impl wire::fault_server::Fault for FaultService {
         &self,
         request: Request<wire::InjectFaultRequest>,
     ) -> Result<Response<wire::FaultReply>, Status> {
+        self.permitted(&request)?;
         let gates = self.allowed()?;
         let mut injection =
             convert::inject_fault(request.into_inner()).map_err(FaultError::from)?;
@@ -168,6 +170,7 @@ impl wire::fault_server::Fault for FaultService {
         &self,
         request: Request<wire::HealFaultsRequest>,
     ) -> Result<Response<wire::FaultReply>, Status> {
+        self.permitted(&request)?;
         let gates = self.allowed()?;
         let mut healing = convert::heal_faults(request.into_inner()).map_err(FaultError::from)?;
         let passes_on = !healing.here_only;

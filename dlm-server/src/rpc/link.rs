@@ -10,6 +10,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::reach::Reach;
 use crate::error::LinkError;
+use crate::gate;
 use crate::limits::HELLO_WAIT_MAX;
 use crate::node::StreamId;
 use crate::runtime::{Handle, Outbox, OutboxStream, SessionOutbox, SessionQueue};
@@ -37,10 +38,13 @@ impl wire::link_server::Link for LinkService {
         // What it may lock was looked at when its session opened its lockspaces.
         self.reach.caller(&request)?;
         let handle = self.reach.handle()?;
+        let sender = gate::Caller::of(&request);
         let (outbox, stream) = Outbox::new(SessionQueue::default());
         let reader = Reader {
             frames: request.into_inner(),
+            reach: Arc::clone(&self.reach),
             handle,
+            sender,
             outbox,
         };
         // The response's headers go out before the hello came in: a client may wait for them first.
@@ -51,7 +55,9 @@ impl wire::link_server::Link for LinkService {
 
 struct Reader {
     frames: Streaming<wire::ToServerFrame>,
+    reach: Arc<Reach>,
     handle: Handle,
+    sender: gate::Caller,
     outbox: Arc<SessionOutbox>,
 }
 
@@ -80,6 +86,8 @@ impl Reader {
         let Some(ToServer::Hello(hello)) = messages.pop() else {
             return Err(LinkError::HelloMissing);
         };
+        let heard = self.reach.heard_from(&self.sender, hello.session).await;
+        heard.map_err(|_| LinkError::Lost)?;
         let outbox = Arc::clone(&self.outbox);
         Ok(self.handle.opened(hello, outbox).await?)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use glockwork_proto::fault::Member;
 use glockwork_proto::peer::{PeerHello, PeerWelcome};
 use glockwork_proto::{PROTOCOL_VERSION, WireError, convert, render, wire};
 use tokio::sync::mpsc;
@@ -11,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 
 use super::reach::{Reach, Running};
+use crate::gate;
 use crate::limits::HELLO_WAIT_MAX;
 use crate::runtime::Handle;
 
@@ -53,6 +55,7 @@ impl wire::peer_server::Peer for PeerService {
     ) -> Result<Response<Replies>, Status> {
         self.reach.caller(&request)?.server()?;
         let running = self.reach.running()?;
+        let sender = gate::Caller::of(&request);
         let mut frames = request.into_inner();
         let first = timeout(HELLO_WAIT_MAX, frames.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no hello came in time"))??;
@@ -60,6 +63,7 @@ impl wire::peer_server::Peer for PeerService {
         let hello = first
             .hello
             .ok_or_else(|| Status::invalid_argument("the first frame has no hello"))?;
+        sender.is(Member::Server(hello.server)).await?;
         let welcome = self.greet(&running, &hello)?;
         let handle = running.handle.clone();
         handle

@@ -2,11 +2,15 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use dlm_core::ServerId;
-use tokio::sync::Notify;
+use dlm_core::cluster::Endpoint;
+use dlm_core::{ServerId, SessionId};
+use glockwork_proto::Name;
+use glockwork_proto::fault::Member;
+use tokio::sync::{Notify, watch};
 use tonic::{Request, Status};
 
 use crate::access::{Access, Caller};
+use crate::gate;
 use crate::founding::{Decision, Founder, FoundingError, Introduction};
 use crate::members::Members;
 use crate::runtime::{Channels, Handle, Stopping};
@@ -19,11 +23,16 @@ pub(crate) struct Reach {
     pub(crate) server: ServerId,
     /// How it connects to others.
     pub(crate) channels: Channels,
+    /// The other servers of its cluster, and where they are.
+    pub(crate) others: watch::Sender<Others>,
     access: Access,
     stage: Mutex<Stage>,
     /// Another server introduced itself.
     heard: Notify,
 }
+
+/// Servers, and where they are found.
+pub(crate) type Others = Vec<(ServerId, Endpoint)>;
 
 /// How far the server is.
 #[derive(Debug)]
@@ -50,10 +59,11 @@ pub(crate) struct Running {
 }
 
 impl Reach {
-    pub(crate) const fn new(server: ServerId, channels: Channels, access: Access) -> Self {
+    pub(crate) fn new(server: ServerId, channels: Channels, access: Access) -> Self {
         Self {
             server,
             channels,
+            others: watch::Sender::default(),
             access,
             stage: Mutex::new(Stage::Starting),
             heard: Notify::const_new(),
@@ -63,6 +73,28 @@ impl Reach {
     /// Who asks, and what that one may do.
     pub(crate) fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         Ok(self.access.authorized(request.extensions())?)
+    }
+
+    /// A session said something over a connection: faults between it and this server are that connection's.
+    /// Waits for as long as what it said would not have arrived.
+    pub(crate) async fn heard_from(
+        &self,
+        sender: &gate::Caller,
+        session: SessionId,
+    ) -> Result<(), Status> {
+        if !self.channels.gates.allowed() {
+            return Ok(());
+        }
+        let handle = self.handle()?;
+        let name = handle.look(move |node, _| {
+            let known = node.state().sessions().get(&session);
+            known.map(|known| known.name.clone())
+        });
+        let name = name.await?.and_then(|name| Name::new(name.as_str()).ok());
+        if let Some(name) = name {
+            sender.is(Member::Session(name)).await?;
+        }
+        Ok(())
     }
 
     /// The server begins to look for its cluster.

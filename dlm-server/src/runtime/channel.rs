@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use dlm_core::ServerId;
 use dlm_core::cluster::Endpoint;
 use tonic::transport::{Channel, Endpoint as Target};
 
+use crate::gate::Gates;
 use crate::tls::{self, Tls};
 
 /// How long a connection may take to be made and greeted.
@@ -17,31 +19,54 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 const PROBE_WAIT_MAX: Duration = Duration::from_millis(1000);
 
 /// How connections are made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Channels {
     /// Where servers speak TLS: whom to trust and what to show.
     pub(crate) tls: Option<Tls>,
+    /// The faults that stand in them.
+    pub(crate) gates: Gates,
 }
 
 impl Channels {
-    /// Connects to another server.
+    /// Connects to whatever server is there.
     ///
     /// # Errors
     /// Why it is not reached, in words.
-    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, String> {
+    pub(crate) async fn connect_to_any(&self, endpoint: &Endpoint) -> Result<Channel, String> {
         let target = self.target(endpoint)?;
         target.connect().await.map_err(|error| reason(&error))
     }
 
-    /// A channel that connects when it is used.
+    /// Connects to a server.
+    ///
+    /// # Errors
+    /// Why it is not reached, in words.
+    pub(crate) async fn connect(
+        &self,
+        to: ServerId,
+        endpoint: &Endpoint,
+    ) -> Result<Channel, String> {
+        let target = self.target(endpoint)?;
+        let connector = self.gates.connector(to);
+        let connected = target.connect_with_connector(connector).await;
+        connected.map_err(|error| reason(&error))
+    }
+
+    /// A channel to a server that connects when it is used.
     ///
     /// # Errors
     /// Where the address is none.
-    pub(crate) fn lazy(&self, endpoint: &Endpoint) -> Result<Channel, String> {
-        Ok(self.target(endpoint)?.connect_lazy())
+    pub(crate) fn lazy(&self, to: ServerId, endpoint: &Endpoint) -> Result<Channel, String> {
+        let connector = self.gates.connector(to);
+        let target = self.target(endpoint)?;
+        Ok(target.connect_with_connector_lazy(connector))
     }
 
-    fn target(&self, endpoint: &Endpoint) -> Result<Target, String> {
+    /// How a server is connected to.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub(crate) fn target(&self, endpoint: &Endpoint) -> Result<Target, String> {
         let target = tls::to_server(endpoint, self.tls.as_ref()).map_err(|error| reason(&error))?;
         Ok(target
             .connect_timeout(CONNECT_WAIT_MAX)

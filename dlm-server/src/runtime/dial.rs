@@ -87,7 +87,7 @@ async fn connect(
     frames: super::outbox::OutboxStream<PeerQueue>,
 ) -> Result<Replies, String> {
     let open = async {
-        let channel: Channel = dial.channels.connect(endpoint).await?;
+        let channel: Channel = dial.channels.connect(server, endpoint).await?;
         let mut client = PeerClient::new(channel)
             .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);

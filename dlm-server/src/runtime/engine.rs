@@ -19,7 +19,8 @@ use super::peers::Peers;
 use super::sessions::{SessionOutbox, Sessions};
 use crate::fence::FenceCommand;
 use crate::limits::SESSIONS_MAX;
-use crate::node::{CALLS_MAX, Input, Node, Notice, Output, StreamId};
+use crate::rpc::Others;
+use crate::node::{CALLS_MAX, Input, Node, Notice, OrderId, Ordered, Output, StreamId};
 use crate::storage::StorageError;
 
 /// Why the loop ended when nobody told it to.
@@ -41,12 +42,16 @@ pub(super) struct Engine {
     sessions: Sessions,
     calls: BTreeMap<CallId, oneshot::Sender<CallAnswer>>,
     call: u64,
+    /// They are answered at once.
+    orders: BTreeMap<OrderId, oneshot::Sender<Ordered>>,
+    order: u64,
     swept: Tick,
     fence: Option<FenceCommand>,
     /// For fence commands, which end when the loop may have ended.
     handle: Handle,
     /// The state as of which the peers' addresses are.
     heeded: LogIndex,
+    others: watch::Sender<Others>,
     /// Whether this process is known to its cluster and serves.
     announced: watch::Sender<bool>,
     ticks: Interval,
@@ -62,6 +67,7 @@ pub(super) struct Begin {
     pub(super) peers: Peers,
     pub(super) fence: Option<FenceCommand>,
     pub(super) handle: Handle,
+    pub(super) others: watch::Sender<Others>,
     pub(super) announced: watch::Sender<bool>,
     pub(super) tick: Duration,
 }
@@ -78,10 +84,13 @@ impl Engine {
             sessions: Sessions::default(),
             calls: BTreeMap::new(),
             call: 0,
+            orders: BTreeMap::new(),
+            order: 0,
             swept: clock::now(),
             fence: begin.fence,
             handle: begin.handle,
             heeded: LogIndex(0),
+            others: begin.others,
             announced: begin.announced,
             ticks,
             out: begin.first,
@@ -163,6 +172,12 @@ impl Engine {
                 self.step(Input::FenceEnded { session, outcome });
             }
             Command::Look(look) => look(&self.node, clock::now()),
+            Command::Order { order, answer } => {
+                self.order += 1;
+                let number = OrderId(self.order);
+                self.orders.insert(number, answer);
+                self.step(order(number));
+            }
             Command::Stop => {}
         }
     }
@@ -200,12 +215,27 @@ impl Engine {
         }
     }
 
+    /// Tells whoever looks and whoever cuts where the others are.
+    fn publish(&self) {
+        let us = self.node.server();
+        let servers = self.node.state().servers().iter();
+        let others = servers.filter(|(server, _)| **server != us);
+        let others = others.map(|(&server, known)| (server, known.peer_endpoint.clone()));
+        let others: Others = others.collect();
+        self.others.send_if_modified(|known| {
+            let modified = *known != others;
+            *known = others;
+            modified
+        });
+    }
+
     fn step(&mut self, input: Input) {
         self.node.step(clock::now(), input, &mut self.out);
         self.act();
         if self.node.state().applied() != self.heeded {
             self.heeded = self.node.state().applied();
             self.peers.heed(self.node.state());
+            self.publish();
         }
     }
 
@@ -230,6 +260,11 @@ impl Engine {
                 Output::StreamEnd { stream, why } => self.sessions.end(stream, why),
                 Output::Fence { session, name } => {
                     fence(&self.fence, &self.handle, session, name);
+                }
+                Output::Ordered { order, outcome } => {
+                    if let Some(asked) = self.orders.remove(&order) {
+                        let _ = asked.send(outcome);
+                    }
                 }
                 Output::Log(notice) => log(&notice, &self.announced),
             }

@@ -150,7 +150,7 @@ pub(crate) async fn introduce(
     endpoint: &Endpoint,
 ) -> Result<Introduction, String> {
     let ask = async {
-        let mut client = FoundingClient::new(channels.connect(endpoint).await?);
+        let mut client = FoundingClient::new(channels.connect_to_any(endpoint).await?);
         let reply = client.introduce(render::introduction(&ours.into())).await;
         let reply = reply.map_err(|status| status.message().to_owned())?;
         let theirs = convert::introduction(reply.into_inner());

@@ -8,14 +8,14 @@ use dlm_core::call::{Call, CallAnswer};
 use dlm_core::link::{Hello, ToServer};
 use dlm_core::{ServerId, SessionId, Tick};
 use dlm_core::cluster::{Endpoint, FenceOutcome};
-use glockwork_proto::frame::HoldersReport;
+use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sessions::SessionOutbox;
 use crate::limits::FRAMES_QUEUED_MAX;
-use crate::node::{Node, PeerMessage, StreamId};
+use crate::node::{Input, Node, OrderId, Ordered, PeerMessage, StreamId};
 
 /// What the loop is told.
 pub(super) enum Command {
@@ -57,12 +57,20 @@ pub(super) enum Command {
     },
     /// Somebody looks.
     Look(Look),
+    /// Somebody orders something.
+    Order {
+        order: Order,
+        answer: oneshot::Sender<Ordered>,
+    },
     /// The server stops.
     Stop,
 }
 
 /// Somebody looks at the server, or does something with it that only the loop may do.
 pub(super) type Look = Box<dyn FnOnce(&Node, Tick) + Send>;
+
+/// What somebody orders, under the number that its outcome comes back with.
+pub(super) type Order = Box<dyn FnOnce(OrderId) -> Input + Send>;
 
 /// What another server said.
 #[derive(Debug)]
@@ -139,6 +147,13 @@ impl Handle {
             let _ = answer.send(look(node, now));
         });
         self.tell(Command::Look(look)).await?;
+        answered.await.map_err(|_| Stopping)
+    }
+
+    /// Has something done that only the machine can do.
+    pub(crate) async fn order(&self, order: Order) -> Result<Ordered, Stopping> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Order { order, answer }).await?;
         answered.await.map_err(|_| Stopping)
     }
 

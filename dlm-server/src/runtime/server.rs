@@ -6,8 +6,11 @@ use std::sync::Arc;
 use dlm_core::cluster::Endpoint;
 use glockwork_proto::peer::PeerHello;
 use glockwork_proto::wire::cluster_server::ClusterServer;
+use glockwork_proto::wire::fault_server::FaultServer;
 use glockwork_proto::wire::founding_server::FoundingServer;
+use glockwork_proto::wire::inspect_server::InspectServer;
 use glockwork_proto::wire::link_server::LinkServer;
+use glockwork_proto::wire::lock_server::LockServer;
 use glockwork_proto::wire::peer_server::PeerServer;
 use glockwork_proto::{
     FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange,
@@ -16,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic_health::server::HealthReporter;
 use tracing::warn;
 
@@ -29,10 +32,14 @@ use super::handle::Handle;
 use super::peers::Peers;
 use super::{clock, random};
 use crate::error::ServeError;
+use crate::gate::Gates;
+use crate::inspect::{InspectService, break_deadlocks};
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
-use crate::rpc::{ClusterService, FoundingService, LinkService, PeerService, Reach, Running};
+use crate::rpc::{
+    ClusterService, FaultService, FoundingService, LinkService, LockService, PeerService, Reach, Running,
+};
 use crate::settings::Settings;
 
 /// A running lock server. It stops when it is dropped; [`stop`](Self::stop) waits until it has.
@@ -46,6 +53,14 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts one that is alone and in memory, see [`start_with`](Self::start_with).
+    ///
+    /// # Errors
+    /// [`ServeError::AddressInUse`] or [`ServeError::Listen`].
+    pub async fn start(listen: SocketAddr) -> Result<Self, ServeError> {
+        Self::start_with(&Settings::alone(listen)).await
+    }
+
     /// Starts one on the caller's tokio runtime, which needs time and I/O enabled. Port 0 takes a free
     /// port; [`addr`](Self::addr) says which. A server that is alone serves when this returns; one of several
     /// looks for the others first, see [`announced`](Self::announced).
@@ -69,12 +84,16 @@ impl Server {
         if !addr.ip().is_loopback() && settings.tls.is_none() {
             warn!(%addr, "clients are not authenticated: whoever reaches this address gets locks");
         }
-        // An answer that waits for the acknowledgement of the one before would cost 40 ms.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let gates = match settings.faults {
+            true => Gates::new(settings.server),
+            false => Gates::absent(),
+        };
+        let incoming = gates.incoming(listener);
         let reach = Arc::new(Reach::new(
             settings.server,
             Channels {
                 tls: settings.tls.clone(),
+                gates: gates.clone(),
             },
             settings.access.clone(),
         ));
@@ -132,10 +151,17 @@ impl Server {
 
     /// Waits until its cluster knows it. That takes a majority of the servers.
     pub async fn announced(&self) {
+        self.announcement().await;
+    }
+
+    /// The same, apart from the server.
+    pub(crate) fn announcement(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut announced = self.announced.clone();
-        // Where it has ended nobody will ever say so.
-        if announced.wait_for(|announced| *announced).await.is_err() {
-            std::future::pending().await
+        async move {
+            // Where it has ended nobody will ever say so.
+            if announced.wait_for(|announced| *announced).await.is_err() {
+                std::future::pending().await
+            }
         }
     }
 
@@ -160,7 +186,12 @@ impl Server {
     }
 }
 
-const SERVICES: [&str; 3] = ["", "glockwork.v1.Link", "glockwork.v1.Cluster"];
+const SERVICES: [&str; 4] = [
+    "",
+    "glockwork.v1.Link",
+    "glockwork.v1.Cluster",
+    "glockwork.v1.Inspect",
+];
 
 async fn router(
     settings: &Settings,
@@ -172,6 +203,10 @@ async fn router(
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
     let cluster = ClusterServer::new(ClusterService::new(Arc::clone(reach)));
+    let lock = LockServer::new(LockService::new(Arc::clone(reach)));
+    let inspect = InspectServer::new(InspectService::new(Arc::clone(reach)));
+    let fault = FaultService::new(Arc::clone(reach));
+    let fault = FaultServer::new(fault);
     let founding = FoundingServer::new(FoundingService::new(Arc::clone(reach)));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<LinkServer<LinkService>>().await;
@@ -185,6 +220,9 @@ async fn router(
         .http2_keepalive_timeout(Some(PROBE_WAIT_MAX))
         .add_service(link)
         .add_service(cluster)
+        .add_service(lock)
+        .add_service(inspect)
+        .add_service(fault)
         .add_service(peer)
         .add_service(founding)
         .add_service(health_service)
@@ -223,6 +261,8 @@ impl Life {
             identity,
             handle: handle.clone(),
         });
+        // It ends with the loop.
+        tokio::spawn(break_deadlocks(Arc::clone(&self.reach)));
         tokio::spawn(async move {
             // Told, or dropped.
             let _ = stopped.await;
@@ -276,6 +316,7 @@ impl Life {
             peers: Peers::new(dial, settings.peers.clone()),
             fence: settings.fence.clone(),
             handle,
+            others: reach.others.clone(),
             announced: announce.clone(),
             tick: std::time::Duration::from_micros(settings.timing.tick_us),
         }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dlm_core::SessionId;
 use dlm_core::link::{FromServer, StreamRefusal};
-use glockwork_proto::frame::{HoldersReport, QueryId};
+use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use glockwork_proto::link::FromServerFrame;
 use glockwork_proto::{render, wire};

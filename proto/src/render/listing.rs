@@ -7,7 +7,7 @@ use dlm_core::{Epoch, ServerId, Tick};
 use prost::bytes::Bytes;
 
 use super::graph::Names;
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::words;
 use crate::coverage::Coverage;
 use crate::limits::LOCKS_PER_PAGE_MAX;

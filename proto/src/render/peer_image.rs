@@ -7,7 +7,7 @@ use dlm_core::{Epoch, ResourceName, SlotId};
 use prost::bytes::Bytes;
 
 use super::from_server::event;
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::words;
 use crate::wire;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use dlm_core::cluster::{ClusterOptions, Endpoint};
 use dlm_core::{LockId, LockspaceOptions, Mode, SessionId, SlotId, Status, Tick};
-use glockwork_proto::frame::HoldersReport;
+use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use glockwork_proto::{convert, wire};
 use tokio::net::TcpListener;
@@ -59,7 +59,7 @@ impl Look for Way {
 
     async fn holders(&self, session: SessionId) -> Result<Option<HoldersReport>, LookError> {
         let report = HoldersReport {
-            query: glockwork_proto::frame::QueryId(0),
+            query: glockwork_proto::holders::QueryId(0),
             tasks: Vec::new(),
             glocks: Vec::new(),
         };
