@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 pub use glockwork_proto::WireError;
 pub use glockwork_proto::fault::{FAULT_DELAY_US_MAX, Fault, Member};
 
+use crate::Servers;
 use crate::inspect::{InspectError, answer, channel, unreadable};
 
 /// A fault that a server has, in one direction.
@@ -58,7 +59,7 @@ pub struct FaultOptions {
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn inject(endpoint: &str, options: FaultOptions) -> Result<Vec<Missed>, InspectError> {
+pub async fn inject(servers: &Servers, options: FaultOptions) -> Result<Vec<Missed>, InspectError> {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let injection = Injection {
         from: options.from,
@@ -68,9 +69,9 @@ pub async fn inject(endpoint: &str, options: FaultOptions) -> Result<Vec<Missed>
         for_us: options.lasts.map(us),
         here_only: false,
     };
-    let mut client = connect(endpoint).await?;
+    let (endpoint, mut client) = connect(servers).await?;
     let asking = client.inject(render::inject_fault(&injection));
-    Ok(missed(answer(endpoint, asking).await?))
+    Ok(missed(answer(&endpoint, asking).await?))
 }
 
 /// Takes away what is between two members, or everything, at all servers, and says which did not hear of it.
@@ -78,29 +79,30 @@ pub async fn inject(endpoint: &str, options: FaultOptions) -> Result<Vec<Missed>
 /// # Errors
 /// [`InspectError`].
 pub async fn heal(
-    endpoint: &str,
+    servers: &Servers,
     link: Option<(Member, Member)>,
 ) -> Result<Vec<Missed>, InspectError> {
     let here_only = false;
     let healing = Healing { link, here_only };
-    let mut client = connect(endpoint).await?;
+    let (endpoint, mut client) = connect(servers).await?;
     let asking = client.heal(render::heal_faults(&healing));
-    Ok(missed(answer(endpoint, asking).await?))
+    Ok(missed(answer(&endpoint, asking).await?))
 }
 
 /// The faults that the server has. One that goes both ways is there for each way.
 ///
 /// # Errors
 /// [`InspectError`].
-pub async fn list(endpoint: &str) -> Result<Vec<ActiveFault>, InspectError> {
-    let mut client = connect(endpoint).await?;
-    let reply = answer(endpoint, client.list(wire::ListFaultsRequest {})).await?;
-    let active = convert::active_faults(reply).map_err(|why| unreadable(endpoint, why))?;
+pub async fn list(servers: &Servers) -> Result<Vec<ActiveFault>, InspectError> {
+    let (endpoint, mut client) = connect(servers).await?;
+    let reply = answer(&endpoint, client.list(wire::ListFaultsRequest {})).await?;
+    let active = convert::active_faults(reply).map_err(|why| unreadable(&endpoint, why))?;
     Ok(active.into_iter().map(ActiveFault::from).collect())
 }
 
-async fn connect(endpoint: &str) -> Result<FaultClient<Channel>, InspectError> {
-    Ok(FaultClient::new(channel(endpoint).await?))
+async fn connect(servers: &Servers) -> Result<(String, FaultClient<Channel>), InspectError> {
+    let (endpoint, channel) = channel(servers).await?;
+    Ok((endpoint, FaultClient::new(channel)))
 }
 
 fn missed(reply: wire::FaultReply) -> Vec<Missed> {

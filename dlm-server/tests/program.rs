@@ -4,16 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use crate::raw::serve;
-
-mod raw;
+use dlm_server::embedded::Server;
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlm-server"));
     command
         .args(arguments)
-        .env_remove("GLOCKWORK_LISTEN")
-        .env_remove("GLOCKWORK_LOG")
+        .env_remove("DLM_SERVER_LISTEN")
+        .env_remove("DLM_SERVER_LOG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -42,7 +40,8 @@ fn a_usage_error_is_2_and_help_is_0() {
 
 #[tokio::test]
 async fn a_taken_port_is_1_and_one_line() {
-    let server = serve().await;
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::start(any).await.unwrap();
     let listen = server.addr().to_string();
     let output = program(&["--log", "off", "--listen", &listen])
         .output()
@@ -61,7 +60,10 @@ fn it_says_where_it_serves_and_stops_on_a_signal() {
     let mut server = Killed(program(&["--listen", "127.0.0.1:0"]).spawn().unwrap());
     let mut log = BufReader::new(server.0.stderr.take().unwrap());
     let mut line = String::new();
-    log.read_line(&mut line).unwrap();
+    while !line.contains("serving on") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it says so");
+    }
     let (_, addr) = line.trim_end().rsplit_once(' ').unwrap();
     let addr: SocketAddr = addr.parse().unwrap_or_else(|_| panic!("{line}"));
     TcpStream::connect(addr).unwrap();

@@ -53,6 +53,7 @@ pub async fn add_server(
         let request = wire::AddServerRequest {
             server,
             peer_endpoint: peer_endpoint.to_owned(),
+            ..wire::AddServerRequest::default()
         };
         async move { client.add_server(request).await }
     })

@@ -14,7 +14,7 @@ const LONG: &str = "1000";
 fn shell(script: &str, time_limit: Duration) -> FenceCommand {
     FenceCommand {
         program: "/bin/sh".into(),
-        args: ["-c", script, "fence"].map(OsString::from).into(),
+        args: ["-c", script, "fence"].map(String::from).into(),
         time_limit,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use dlm_client::Servers;
 use dlm_client::fault::{
     self, ActiveFault, FAULT_DELAY_US_MAX, Fault, FaultOptions, Member, Missed,
 };
@@ -157,7 +158,7 @@ struct Listed {
     faults: Vec<ActiveFault>,
 }
 
-pub(crate) async fn run(endpoint: &str, arguments: &FaultArguments) -> Result<(), CommandError> {
+pub(crate) async fn run(servers: &Servers, arguments: &FaultArguments) -> Result<(), CommandError> {
     let inject = async |link: &Link, fault: Fault, options: &OptionArguments| {
         let injection = FaultOptions {
             from: link.from.clone(),
@@ -166,7 +167,7 @@ pub(crate) async fn run(endpoint: &str, arguments: &FaultArguments) -> Result<()
             fault,
             lasts: options.lasts,
         };
-        let missed = fault::inject(endpoint, injection).await?;
+        let missed = fault::inject(servers, injection).await?;
         let arrow = if options.one_way { "->" } else { "<->" };
         let (from, to, kind) = (&link.from, &link.to, words(fault));
         let lasts = options.lasts.map(|lasts| format!("for {lasts:?}"));
@@ -186,7 +187,7 @@ pub(crate) async fn run(endpoint: &str, arguments: &FaultArguments) -> Result<()
             inject(&arguments.link, Fault::Delay { us }, &arguments.options).await
         }
         Action::List(ListArguments { json }) => {
-            let faults = fault::list(endpoint).await?;
+            let faults = fault::list(servers).await?;
             let rendered = if *json {
                 output::json(&Listed { faults })
             } else {
@@ -196,7 +197,7 @@ pub(crate) async fn run(endpoint: &str, arguments: &FaultArguments) -> Result<()
         }
         Action::Heal(HealArguments { link, json }) => {
             let pair = link.clone().map(|link| (link.from, link.to));
-            let missed = fault::heal(endpoint, pair).await?;
+            let missed = fault::heal(servers, pair).await?;
             let said = match link {
                 None => "All faults are healed.\n".into(),
                 Some(Link { from, to }) => format!("{from} <-> {to}: healed.\n"),

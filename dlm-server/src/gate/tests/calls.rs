@@ -1,21 +1,24 @@
 //! gRPC over gates, and faults that are passed on to other servers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_core::ServerId;
+use dlm_core::cluster::Endpoint;
 use glockwork_proto::fault::{ActiveFault, Fault, Healing};
 use glockwork_proto::wire::fault_client::FaultClient;
 use glockwork_proto::wire::fault_server::FaultServer;
 use glockwork_proto::{convert, render, wire};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Server};
 
 use super::both_ways;
 use crate::gate::Gates;
-use crate::rpc::FaultService;
+use crate::access::Access;
+use crate::rpc::{FaultService, Reach};
+use crate::runtime::Channels;
 
 /// Long enough for what comes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,16 +43,21 @@ impl Cluster {
         for _ in 0..4 {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            endpoints.push(Endpoint::from_shared(format!("http://{address}")).unwrap());
+            endpoints.push(Endpoint::new(address.to_string()).unwrap());
             listeners.push(listener);
         }
         drop(listeners.pop());
         for (at, listener) in listeners.into_iter().enumerate() {
             let numbered = (1..).map(ServerId).zip(endpoints.iter().cloned());
             let me = ServerId(at as u64 + 1);
+            let channels = Channels {
+                tls: None,
+                gates: gates[at].clone(),
+            };
+            let reach = Reach::new(me, channels, Access::Everything);
             let others = numbered.filter(|(server, _)| *server != me).collect();
-            let (_, others) = watch::channel(others);
-            let service = FaultServer::new(FaultService::new(me, gates[at].clone(), others));
+            reach.others.send_replace(others);
+            let service = FaultServer::new(FaultService::new(Arc::new(reach)));
             let incoming = gates[at].incoming(listener);
             let router = Server::builder().add_service(service);
             tokio::spawn(router.serve_with_incoming(incoming));
@@ -58,7 +66,8 @@ impl Cluster {
     }
 
     async fn operator(&self, of: usize) -> FaultClient<Channel> {
-        FaultClient::new(self.endpoints[of].connect().await.unwrap())
+        let at = Channel::from_shared(format!("http://{}", self.endpoints[of])).unwrap();
+        FaultClient::new(at.connect().await.unwrap())
     }
 }
 
