@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dlm_client::Mode;
-use dlm_server::embedded::Server;
+use dlm_server::embedded::{Server, Settings};
 use tokio::time::timeout;
 
 use crate::stage::{PATIENCE, fails, join, run, serve, succeeds};
 
 async fn serve_allowing_faults() -> (Server, String) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start_allowing_faults(any).await.unwrap();
+    let server = Server::start_with(&allowing_faults(any)).await.unwrap();
     let endpoint = server.addr().to_string();
     (server, endpoint)
 }
@@ -99,5 +99,12 @@ async fn a_server_that_was_not_told_so_has_no_faults() {
     ] {
         let said = fails(&endpoint, arguments).await;
         assert!(said.contains("--allow-faults"), "{said}");
+    }
+}
+
+fn allowing_faults(listen: std::net::SocketAddr) -> Settings {
+    Settings {
+        faults: true,
+        ..Settings::alone(listen)
     }
 }

@@ -109,9 +109,12 @@ async fn a_fault_goes_to_all_servers_and_whoever_does_not_take_it_is_named() {
 #[tokio::test]
 async fn a_call_that_waits_over_a_cut_goes_on_when_it_is_healed() {
     let cluster = Cluster::start().await;
-    let connector = cluster.gates[0].connector(ServerId(2));
-    let endpoint = &cluster.endpoints[1];
-    let channel = endpoint.connect_with_connector(connector).await.unwrap();
+    let channels = Channels {
+        tls: None,
+        gates: cluster.gates[0].clone(),
+    };
+    let connected = channels.connect(ServerId(2), &cluster.endpoints[1]);
+    let channel = connected.await.unwrap();
     let mut peer = FaultClient::new(channel);
     assert_eq!(list(&mut peer).await, []);
     cluster.gates[0]
