@@ -6,6 +6,7 @@ use clap::Args;
 use dlm_client::{Mode, Servers};
 use dlm_client::graph::time;
 use dlm_client::inspect::{self, Lock, Resource};
+use dlm_client::{Mode, Servers};
 
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
