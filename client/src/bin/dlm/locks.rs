@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use clap::Args;
-use dlm_client::{Mode, Servers};
 use dlm_client::graph::time;
 use dlm_client::inspect::{self, Lock, Resource};
 use dlm_client::{Mode, Servers};
