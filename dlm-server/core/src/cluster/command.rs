@@ -308,7 +308,17 @@ impl fmt::Display for CommandRefusal {
             Self::LockspaceNotOpen => "the session has not opened that lockspace",
             Self::Lockspaces => "the cluster has as many lockspaces as it may; leave one",
             Self::LockspacesOfSession => "the session has as many lockspaces as it may; leave one",
-            Self::Options(_) => "the lockspace exists with other options; open it without any",
+            Self::Options(options) => {
+                return write!(
+                    f,
+                    "the lockspace exists with other options (value blocks of {} bytes, deadlocks {}, {}, {}); \
+                     open it with these, or without any",
+                    options.locks.value_length.bytes(),
+                    if options.locks.breaks_deadlocks { "broken" } else { "not broken" },
+                    if options.fenced { "fenced by the command" } else { "fenced by the lease" },
+                    if options.replayed { "journals replayed" } else { "no journals" },
+                );
+            }
             Self::Epoch { now } => return write!(f, "the slot is in epoch {} by now", now.0),
             Self::NotServing => "the slot is recovering or moving; try again later",
             Self::SlotThere => "the slot is there already",

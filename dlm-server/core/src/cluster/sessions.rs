@@ -214,7 +214,9 @@ impl ClusterState {
         if open.iter().any(owes) {
             return Err(CommandRefusal::ReplayOwed);
         }
-        self.purge(session, false, effects);
+        // Who means to leave has given up its locks before. What it still has in PW or EX it may have been
+        // writing under, and nobody else can tell: as when a node leaves in fs/dlm, those values are not valid.
+        self.purge(session, true, effects);
         Ok(Reply::Done)
     }
 
