@@ -119,6 +119,9 @@ pub struct Session {
     stirred: bool,
 }
 
+/// The most locks of a session whose invariants are checked at every step, where they are at all.
+const CHECKED_LOCKS_MAX: usize = 256;
+
 impl Session {
     /// A session that is about to join.
     #[must_use]
@@ -189,7 +192,10 @@ impl Session {
             Input::Goodbye => self.goodbye(now, out),
         }
         self.go_on(now, out);
-        debug_assert_eq!(invariants::check(self), Ok(()));
+        // All of a large session at every step would take longer than its lease.
+        if self.book.len() <= CHECKED_LOCKS_MAX {
+            debug_assert_eq!(invariants::check(self), Ok(()));
+        }
     }
 
     /// When [`Input::Clock`] is due, where nothing else happens before.
