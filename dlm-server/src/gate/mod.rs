@@ -36,7 +36,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-pub use caller::Caller;
+pub use caller::{Caller, CallerLost};
 pub use connector::Connector;
 pub use gated::Gated;
 pub use listener::Incoming;
