@@ -10,6 +10,7 @@
 
 pub mod embedded;
 pub mod error;
+pub mod fence;
 pub mod founding;
 pub mod limits;
 pub mod members;
