@@ -36,6 +36,7 @@ mod masters;
 mod message;
 mod moves;
 mod nonces;
+mod notice;
 mod requests;
 mod streams;
 #[cfg(test)]
