@@ -1,6 +1,9 @@
 //! Three servers with empty disks, in every order of what can happen to them: they introduce themselves,
 //! and the answer is lost or is not, a message comes late, they stop and start again, they make their
-//! storages, and one of them loses its disk. `GLOCKWORK_LONG=1` looks at some millions of worlds more.
+//! storages, and one of them loses its disk.
+//!
+//! `GLOCKWORK_LONG=1` has messages that come late and more restarts in it, and looks at every end. That is
+//! a hundred times as many worlds or more: run it with `--release`, and have an hour.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
