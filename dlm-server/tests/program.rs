@@ -10,8 +10,9 @@ fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlm-server"));
     command
         .args(arguments)
-        .env_remove("DLM_SERVER_LISTEN")
-        .env_remove("DLM_SERVER_LOG")
+        .env_remove("GLOCKWORK_LISTEN")
+        .env_remove("GLOCKWORK_LOG")
+        .env_remove("DLM_SERVER_CONFIG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -36,6 +37,52 @@ fn a_usage_error_is_2_and_help_is_0() {
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("127.0.0.1:7170"), "{help}");
+}
+
+#[test]
+fn all_mistakes_are_said_a_line_each() {
+    let output = program(&["--listen", "here", "--id", "0", "--peer", "2"])
+        .env("DLM_SERVER_LOG", "dlm_server=loud")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    for begins in ["--listen: ", "--id: ", "--peer: ", "DLM_SERVER_LOG: "] {
+        let begins = format!("dlm-server: {begins}");
+        assert!(said.lines().any(|line| line.starts_with(&begins)), "{said}");
+    }
+    let all_ours = said.lines().all(|line| line.starts_with("dlm-server: "));
+    assert!(all_ours, "{said}");
+}
+
+#[test]
+fn a_check_shows_what_is_in_effect_and_does_not_serve() {
+    let output = program(&["--check", "--listen", "127.0.0.1:1"])
+        .env("DLM_SERVER_SESSION_LEASE_MS", "7000")
+        .env("DLM_SERVER_LISTN", "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "listen = \"127.0.0.1:1\"  # --listen",
+        "session-lease-ms = 7000  # DLM_SERVER_SESSION_LEASE_MS",
+        "log = \"info\"  # default",
+        "# data is not set",
+    ] {
+        assert!(shown.lines().any(|one| one == line), "{line}: {shown}");
+    }
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("DLM_SERVER_LISTN"), "{said}");
+
+    let output = program(&["--check", "--json", "--id", "3"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let id = serde_json::json!({ "value": 3, "source": "--id" });
+    assert_eq!(document["settings"]["id"], id);
 }
 
 #[tokio::test]

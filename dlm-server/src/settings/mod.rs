@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `key.rs` | what there is to set, and its names |
 //! | `flags.rs`, `layer.rs`, `file.rs` | what was given: on the command line, in the environment, in the file |
-//! | `resolve.rs` | which of it counts, and whether it fits together |
+//! | `resolve.rs`, `protection.rs` | which of it counts, and whether it fits together |
 //! | `value.rs`, `durations.rs` | what a single value has to be; what follows from the leases |
 //! | `mistake.rs` | all that is wrong, with where it was given |
 //! | `effective.rs` | what is in effect, and why, to show |
@@ -20,6 +20,7 @@ mod flags;
 mod key;
 mod layer;
 mod mistake;
+mod protection;
 mod resolve;
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,6 @@ use super::layer::{self, CONFIG_VARIABLE, Environment, Layer};
 use super::mistake::{Mistake, Mistakes, Source};
 use super::{Effective, Flags, Key, Loaded, Settings, value};
 use crate::fence::FenceCommand;
-use crate::access::{Access, Rule};
-use crate::tls::{Tls, TlsFile, TlsFiles};
 
 pub(super) fn load(flags: Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
     let in_environment = environment.get(CONFIG_VARIABLE);
@@ -48,16 +46,16 @@ pub(super) fn resolve(given: Layer, mut says: FileSays) -> Result<(Settings, Lay
     }
 }
 
-struct Resolver {
-    given: Layer,
-    mistakes: Vec<Mistake>,
+pub(super) struct Resolver {
+    pub(super) given: Layer,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 /// This server among the others.
-struct Place {
+pub(super) struct Place {
     server: ServerId,
-    advertise: Endpoint,
-    peers: BTreeMap<ServerId, Endpoint>,
+    pub(super) advertise: Endpoint,
+    pub(super) peers: BTreeMap<ServerId, Endpoint>,
     join: bool,
     data: Option<PathBuf>,
 }
@@ -100,24 +98,24 @@ impl Resolver {
     }
 
     /// A list of nothing says that there is nothing.
-    fn is_given(&self, key: Key) -> bool {
+    pub(super) fn is_given(&self, key: Key) -> bool {
         let given = self.given.get(&key);
         given.is_some_and(|given| !given.values.is_empty())
     }
 
-    fn wrong(&mut self, key: Key, text: impl Into<String>) {
+    pub(super) fn wrong(&mut self, key: Key, text: impl Into<String>) {
         let given = self.given.get(&key);
         let source = given.map_or(Source::Default(key), |given| given.source.clone());
         self.wrong_at(source, text);
     }
 
-    fn wrong_at(&mut self, source: Source, text: impl Into<String>) {
+    pub(super) fn wrong_at(&mut self, source: Source, text: impl Into<String>) {
         let text = text.into();
         self.mistakes.push(Mistake { source, text });
     }
 
     /// The setting's value, where it was given and is one.
-    fn take<T>(&mut self, key: Key, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, key: Key, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.given.get(&key)?.values.first()?;
         match parse(text) {
             Ok(value) => Some(value),
@@ -252,7 +250,8 @@ impl Resolver {
         }
         let (program, args) = self.take(Key::FenceCommand, value::command)?;
         let default_us = Timing::DEFAULT.fence_us_max;
-        let time_limit = seconds.map_or(Duration::from_micros(default_us), Duration::from_secs);
+        let time_limit =
+            seconds.map_or_else(|| Duration::from_micros(default_us), Duration::from_secs);
         Some(FenceCommand {
             program,
             args,
@@ -288,105 +287,6 @@ impl Resolver {
             timing.fence_us_max = fence.time_limit.as_secs() * 1_000_000;
         }
         timing
-    }
-
-    fn tls(&mut self, place: Option<&Place>, says: &FileSays) -> Option<Tls> {
-        let keys = [Key::TlsCert, Key::TlsKey, Key::TlsCa];
-        let [cert, key, ca] = keys.map(|key| self.take(key, value::path));
-        if keys.iter().any(|key| self.is_given(*key)) {
-            for key in keys.into_iter().filter(|key| !self.given.contains_key(key)) {
-                let text =
-                    "TLS takes a certificate, its key and the authorities; give this one too";
-                self.mistakes.push(Mistake {
-                    source: Source::Default(key),
-                    text: text.into(),
-                });
-            }
-        }
-        let (cert, key, ca) = (cert?, key?, ca?);
-        let tls = match Tls::read(&TlsFiles { cert, key, ca }) {
-            Ok(tls) => tls,
-            Err(errors) => {
-                for error in errors {
-                    let key = match error.file {
-                        TlsFile::Certificate => Key::TlsCert,
-                        TlsFile::Key => Key::TlsKey,
-                        TlsFile::Authority => Key::TlsCa,
-                    };
-                    self.wrong(key, error.to_string());
-                }
-                return None;
-            }
-        };
-        if let Some(place) = place.filter(|place| !place.peers.is_empty()) {
-            self.known_to_peers(&tls, place, says);
-        }
-        Some(tls)
-    }
-
-    /// The other servers have the same authority and the same rules, as far as this one can know.
-    fn known_to_peers(&mut self, tls: &Tls, place: &Place, says: &FileSays) {
-        if let Err(error) = tls.check_among_servers(&place.advertise) {
-            self.wrong(Key::TlsCert, error.to_string());
-        }
-        let names = tls.names();
-        let is_server = |name: &String| says.servers.iter().any(|one| one.matches(name));
-        if !names.iter().any(is_server) {
-            let text = format!(
-                "no name in the certificate ({}) is among `servers` in the file, by which servers know \
-                 each other; add one",
-                names.join(", ")
-            );
-            self.wrong(Key::TlsCert, text);
-        }
-    }
-
-    fn has_tls(&self) -> bool {
-        [Key::TlsCert, Key::TlsKey, Key::TlsCa]
-            .into_iter()
-            .any(|key| self.is_given(key))
-    }
-
-    fn plain_text(&mut self, listen: Option<SocketAddr>, insecure: bool) {
-        if self.has_tls() && insecure {
-            let text = "it allows plain text, and TLS is set up; leave one of them out";
-            self.wrong(Key::Insecure, text);
-        }
-        let Some(listen) = listen.filter(|listen| !listen.ip().to_canonical().is_loopback()) else {
-            return;
-        };
-        if !self.has_tls() && !insecure {
-            let text = format!(
-                "others can reach {listen}, and in plain text whoever does may do everything; set up TLS \
-                 with --tls-cert, --tls-key and --tls-ca, or allow it with --insecure"
-            );
-            self.wrong(Key::Listen, text);
-        }
-    }
-
-    fn access(&mut self, says: FileSays) -> Access {
-        let FileSays {
-            rules,
-            servers,
-            servers_at,
-            ..
-        } = says;
-        if !self.has_tls() {
-            let needless = rules.into_iter().map(|(_, at)| at).chain(servers_at);
-            for at in needless {
-                let text = "it says what certificates allow, and without TLS nobody shows one; set up TLS \
-                            with --tls-cert, --tls-key and --tls-ca, or leave it out";
-                self.wrong_at(at, text);
-            }
-            return Access::Everything;
-        }
-        if rules.is_empty() && self.is_given(Key::TlsCa) {
-            let text = "with TLS everybody may do what rules [[access]] in the file (--config) say, and \
-                        there is none; docs/dlm-server.toml has examples";
-            self.wrong(Key::TlsCa, text);
-        }
-        let rules: Vec<Rule> = rules.into_iter().map(|(rule, _)| rule).collect();
-        Access::ByCertificate { rules, servers }
     }
 }
 
