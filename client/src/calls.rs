@@ -1,12 +1,8 @@
 //! One call to the cluster: out, and its answer back in the machine's words.
 
-use std::collections::BTreeMap;
-
-use dlm_core::cluster::{Endpoint, Master, Origin, Slot};
-use dlm_core::link::{MasterPlace, PlaceOrigin, SlotMap, SlotPlace};
-use dlm_core::{LockspaceId, SessionId, SlotId};
+use dlm_core::{LockspaceId, SessionId};
 use glock_core::session::call::{Call, CallAnswer};
-use glockwork_proto::cluster::{self, Answer};
+use glockwork_proto::cluster::Answer;
 use glockwork_proto::wire::cluster_client::ClusterClient;
 use glockwork_proto::{WireError, convert, render, wire};
 use tonic::Status;
@@ -78,9 +74,7 @@ pub(crate) async fn make(channel: Channel, call: Call) -> Result<CallAnswer, Str
         }
         Call::Map => {
             let reply = client.map(wire::MapRequest {}).await;
-            answered(reply, convert::map_reply, |map| {
-                CallAnswer::Map(places(map))
-            })
+            answered(reply, convert::map_reply, CallAnswer::Map)
         }
         // A session makes none of these.
         Call::Replayed(_) | Call::Evict { .. } | Call::FenceConfirmed { .. } => {
@@ -112,36 +106,4 @@ fn answered<W, T>(
         Answer::Leader(leader) => CallAnswer::NotLeader(leader),
         Answer::Refused(why) => CallAnswer::Refused(why),
     })
-}
-
-/// The map of all slots in the words of a stream's. A master that does not run is none.
-fn places(map: cluster::SlotMap) -> SlotMap {
-    let running: BTreeMap<Master, Endpoint> = map.servers.into_iter().collect();
-    let slots = SlotId::all().zip(map.slots);
-    SlotMap {
-        index: map.index,
-        slots: slots.map(|(id, slot)| place(id, slot, &running)).collect(),
-    }
-}
-
-fn place(id: SlotId, slot: Slot, running: &BTreeMap<Master, Endpoint>) -> SlotPlace {
-    let master = slot.master.and_then(|master| {
-        let endpoint = running.get(&master)?.clone();
-        Some(MasterPlace {
-            server: master.server,
-            incarnation: master.incarnation,
-            endpoint,
-        })
-    });
-    SlotPlace {
-        slot: id,
-        epoch: slot.epoch,
-        since: slot.since,
-        origin: match slot.origin {
-            Origin::Lost => PlaceOrigin::Lost,
-            Origin::Planned { .. } => PlaceOrigin::Planned,
-        },
-        serving: slot.serving,
-        master,
-    }
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use clap::Args;
-use dlm_client::Mode;
 use dlm_client::graph::time;
 use dlm_client::inspect::{self, Lock, Resource};
+use dlm_client::{Mode, Servers};
 
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
@@ -150,7 +150,7 @@ fn write_line(resource: &Resource, lock: &Lock, to: &mut String) -> std::fmt::Re
 mod tests {
     use dlm_client::graph::Object;
     use dlm_client::inspect::Queue;
-    use dlm_client::{RequestFlags, ResourceName, Servers, StatusFlags};
+    use dlm_client::{RequestFlags, ResourceName, StatusFlags};
 
     use super::*;
 
