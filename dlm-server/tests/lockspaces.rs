@@ -58,7 +58,12 @@ fn unlock(lock: u64, flags: RequestFlags, value: &[u8]) -> OperationKind {
 async fn listed(server: &Server, lockspace: &str) -> Vec<LockedResource> {
     let lockspace = lockspace.to_owned();
     let mut client = InspectClient::new(channel(server).await);
-    let pages = client.locks(wire::LocksRequest { lockspace }).await;
+    let pages = client
+        .locks(wire::LocksRequest {
+            lockspace,
+            ..wire::LocksRequest::default()
+        })
+        .await;
     let mut pages = pages.unwrap().into_inner();
     let mut all = Vec::new();
     while let Some(page) = pages.message().await.unwrap() {
@@ -193,6 +198,7 @@ async fn orphans_are_left_adopted_and_purged() {
         lockspace: "test".into(),
         session,
         owner: None,
+        local: false,
     };
     let purged = client.purge(purge(a.session.0)).await.unwrap();
     assert_eq!(purged.into_inner().locks, 2);
@@ -226,7 +232,10 @@ async fn a_listing_has_every_lock_and_lockspace() {
     assert_eq!((waits.granted, waits.requested), (None, Some(Mode::Cr)));
 
     let mut client = InspectClient::new(channel(&server).await);
-    let reply = client.lockspaces(wire::LockspacesRequest {}).await.unwrap();
+    let reply = client
+        .lockspaces(wire::LockspacesRequest::default())
+        .await
+        .unwrap();
     let lockspaces = convert::lockspaces(reply.into_inner()).unwrap();
     let [lockspace] = &lockspaces[..] else {
         panic!("one lockspace: {lockspaces:?}");
@@ -235,6 +244,7 @@ async fn a_listing_has_every_lock_and_lockspace() {
     assert_eq!(lockspace.sessions.len(), 2);
     let unknown = wire::LocksRequest {
         lockspace: "nowhere".into(),
+        ..wire::LocksRequest::default()
     };
     let unknown = client.locks(unknown).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);

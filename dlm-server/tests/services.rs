@@ -93,7 +93,7 @@ async fn the_status_counts_sessions_locks_and_waiters() {
     assert_eq!(a.told().await, Told::Blocking(1, Mode::Ex));
 
     let mut client = InspectClient::new(channel(&server).await);
-    let reply = client.status(wire::StatusRequest {}).await.unwrap();
+    let reply = client.status(wire::StatusRequest::default()).await.unwrap();
     let status = reply.into_inner();
     assert_eq!(status.lockspaces, ["test"]);
     assert_eq!((status.resources, status.locks, status.waiting), (1, 2, 1));
@@ -179,7 +179,14 @@ async fn the_graph_of_one_lockspace_and_of_one_that_is_not() {
     let ask = |lockspace: &str| {
         let lockspace = lockspace.into();
         let mut client = client.clone();
-        async move { client.graph(wire::GraphRequest { lockspace }).await }
+        async move {
+            client
+                .graph(wire::GraphRequest {
+                    lockspace,
+                    ..wire::GraphRequest::default()
+                })
+                .await
+        }
     };
     let reply = ask("test").await.unwrap().into_inner();
     assert_eq!(reply.resources.len(), 1);

@@ -214,7 +214,10 @@ async fn a_client_that_reads_late_is_slowed_down_and_loses_nothing() {
     let (mut before, mut taken) = (0, 1);
     while before < taken {
         sleep(Duration::from_millis(100)).await;
-        let status = inspect.status(wire::StatusRequest {}).await.unwrap();
+        let status = inspect
+            .status(wire::StatusRequest::default())
+            .await
+            .unwrap();
         before = taken;
         taken = status.into_inner().sessions[0].operations;
     }
