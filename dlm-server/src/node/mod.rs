@@ -13,7 +13,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `message.rs` | the whole interface |
+//! | `message.rs` | the whole interface; what servers say to each other stands in [`dlm_core::peer`] |
 //! | `log.rs` | entries and snapshots become the state; which process this is by them |
 //! | `effects.rs` | what an applied entry means for masters and streams; the slot map |
 //! | `masters.rs` | how work finds its slot's master, and the gate that the lease opens |

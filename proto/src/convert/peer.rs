@@ -66,9 +66,7 @@ pub fn peer_welcome(wire: &wire::PeerWelcome) -> Result<PeerWelcome, WireError> 
 fn message(wire: wire::PeerItem) -> Result<PeerMessage, WireError> {
     use wire::peer_item::Kind;
 
-    let missing = |what| WireError::Missing { what };
-    let kind = wire.kind.ok_or(missing("a kind that we know"))?;
-    Ok(match kind {
+    Ok(match set("a kind that we know", wire.kind)? {
         Kind::Raft(bytes) => PeerMessage::Raft(bytes.into()),
         Kind::Renew(lease) => PeerMessage::Renew {
             incarnation: Incarnation(lease.incarnation),
@@ -80,11 +78,11 @@ fn message(wire: wire::PeerItem) -> Result<PeerMessage, WireError> {
         },
         Kind::Relay(relay) => PeerMessage::Relay {
             call: CallId(relay.call),
-            asked: call(relay.asked.ok_or(missing("a call"))?)?,
+            asked: call(set("a call", relay.asked)?)?,
         },
         Kind::Relayed(relayed) => PeerMessage::Relayed {
             call: CallId(relayed.call),
-            answer: call_answer(relayed.answer.ok_or(missing("an answer"))?)?,
+            answer: call_answer(set("an answer", relayed.answer)?)?,
         },
         Kind::Propose(proposed) => PeerMessage::Propose(proposal(proposed)?),
         Kind::ImageWanted(wanted) => PeerMessage::ImageWanted {
@@ -96,11 +94,14 @@ fn message(wire: wire::PeerItem) -> Result<PeerMessage, WireError> {
     })
 }
 
+fn set<T>(what: &'static str, part: Option<T>) -> Result<T, WireError> {
+    part.ok_or(WireError::Missing { what })
+}
+
 fn proposal(wire: wire::Proposed) -> Result<Proposal, WireError> {
     use wire::proposed::Kind;
 
-    let what = "a proposal";
-    Ok(match wire.kind.ok_or(WireError::Missing { what })? {
+    Ok(match set("a proposal", wire.kind)? {
         Kind::Started(one) => Proposal::Started(of_a_server(started(one)?)?),
         Kind::Serving(one) => {
             let (by, slots) = serving(one)?;

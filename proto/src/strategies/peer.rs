@@ -6,7 +6,7 @@ use dlm_core::cluster::{
     Versions,
 };
 use dlm_core::deadlock::Queue;
-use dlm_core::link::{SlotMap, SlotPlace};
+use dlm_core::link::{PlaceOrigin, SlotMap, SlotPlace};
 use dlm_core::peer::{HandedLedger, HandedSession, PeerMessage, Proposal};
 use dlm_core::recovery::{
     ImageChunk, ImageEntry, ImageLock, ImageResource, ImageStart, StreamPart,
@@ -99,11 +99,11 @@ fn whole_map() -> impl Strategy<Value = SlotMap> {
             let found = map
                 .slots
                 .get(slot.number() as usize % map.slots.len().max(1));
-            let found = found.cloned().unwrap_or_else(|| SlotPlace {
+            let found = found.cloned().unwrap_or(SlotPlace {
                 slot,
                 epoch,
                 since: LogIndex(1),
-                origin: dlm_core::link::PlaceOrigin::Lost,
+                origin: PlaceOrigin::Lost,
                 serving: false,
                 master: None,
             });
