@@ -284,6 +284,17 @@ impl Cluster for Serves {
         Err(RpcStatus::unimplemented(""))
     }
 
+    async fn replayed(&self, _: Request<wire::ReplayedRequest>) -> Reply<wire::PlainReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
+    async fn confirm_fence(
+        &self,
+        _: Request<wire::ConfirmFenceRequest>,
+    ) -> Reply<wire::PlainReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
     async fn add_server(&self, _: Request<wire::AddServerRequest>) -> Reply<wire::PlainReply> {
         Err(RpcStatus::unimplemented(""))
     }

@@ -83,7 +83,7 @@ fn text(sessions: &[Session]) -> String {
             cluster.session.to_string(),
             cluster.name.clone(),
             cluster.state.into(),
-            cluster.lease_left_us.map_or("-".into(), seconds),
+            cluster.lease_left_us.map_or_else(|| "-".into(), seconds),
             each.streams.to_string(),
             each.locks.to_string(),
             each.waiting.to_string(),

@@ -141,7 +141,7 @@ fn servers(cluster: &ClusterStatus) -> Table {
         // Of the leader's own process and log it counts as of the others.
         let lease = each
             .lease_left_us
-            .or(report.and_then(|it| it.lease_left_us));
+            .or_else(|| report.and_then(|it| it.lease_left_us));
         table.row([
             each.server.to_string(),
             each.role.into(),
