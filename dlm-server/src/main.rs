@@ -56,18 +56,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the settings ask for and [`embedded::run`], which serves alone and in plain text, does not do. A
-/// server that seems to be protected, or one of several, must not be neither.
-fn unserved(settings: &Settings) -> Option<&'static str> {
-    if settings.tls.is_some() {
-        return Some(
-            "this build serves in plain text only; leave out --tls-cert, --tls-key and --tls-ca",
-        );
-    }
-    let alone = settings.peers.is_empty() && settings.data.is_none();
-    (!alone).then_some("this build serves alone and in memory only; leave out --peer and --data")
-}
-
 fn show(effective: &Effective, json: bool) -> ExitCode {
     let text = match json {
         true => format!("{:#}\n", effective.json()),
