@@ -170,6 +170,35 @@ pub enum Fact {
         /// Which, as it is numbered.
         slot: u32,
     },
+    /// That slot is served again.
+    Served {
+        /// Which, as it is numbered.
+        slot: u32,
+    },
+    /// A server believes that it leads.
+    Leads {
+        /// Which server.
+        server: ServerId,
+        /// In which term.
+        term: u64,
+    },
+    /// A server does not believe that any more, or is dead.
+    Deposed {
+        /// Which server.
+        server: ServerId,
+    },
+    /// A server wants a session evicted for what it claimed: two cannot both be right.
+    Contradicted {
+        /// By which server.
+        server: ServerId,
+        /// Why, in words.
+        why: String,
+    },
+    /// A session and a server count differently, which ended the session.
+    Miscounted {
+        /// Whose.
+        client: ClientId,
+    },
     /// A server applied an entry.
     Applied {
         /// Which server.
