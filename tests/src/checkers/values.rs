@@ -12,7 +12,7 @@
 //! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
 //! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_core::{Mode, RequestFlags, SlotId, Status, Tick};
 
@@ -67,6 +67,8 @@ struct Reader<'a> {
     history: &'a History,
     book: Book,
     values: BTreeMap<&'a Resource, Value>,
+    /// Locks that are surely there.
+    there: BTreeMap<&'a Resource, BTreeSet<Lock>>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
 }
@@ -80,6 +82,7 @@ pub fn check(history: &History) -> Result<(), Violation> {
         history,
         book: Book::default(),
         values: BTreeMap::new(),
+        there: BTreeMap::new(),
         asked: BTreeMap::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
@@ -210,10 +213,20 @@ impl<'a> Reader<'a> {
     /// After a fact: which resources may have no lock now.
     fn after(&mut self, place: usize, fact: &Fact) {
         if let Some(lock) = fact.lock() {
-            if let Some(resource) = self.history.resource(lock) {
-                self.is_empty(place, resource);
+            let Some(resource) = self.history.resource(lock) else {
+                return;
+            };
+            let known = self.book.0.get(&lock);
+            let there = self.there.entry(resource).or_default();
+            if known.is_some_and(|known| known.relied().is_some()) {
+                there.insert(lock);
+            } else {
+                there.remove(&lock);
             }
-        } else if fact.gone().is_some() {
+            self.is_empty(place, resource);
+        } else if let Some(gone) = fact.gone() {
+            let of_resources = self.there.values_mut();
+            of_resources.for_each(|there| there.retain(|lock| lock.client != gone));
             let resources: Vec<&Resource> = self.values.keys().copied().collect();
             for resource in resources {
                 self.is_empty(place, resource);
@@ -222,9 +235,8 @@ impl<'a> Reader<'a> {
     }
 
     fn is_empty(&mut self, place: usize, resource: &'a Resource) {
-        let there = self.book.0.iter().any(|(lock, known)| {
-            known.relied().is_some() && self.history.resource(*lock) == Some(resource)
-        });
+        let there = self.there.get(resource);
+        let there = there.is_some_and(|there| !there.is_empty());
         let value = self.values.entry(resource).or_default();
         // Until the next change, and so up to the next fact about it.
         if !there {

@@ -12,7 +12,7 @@ use crate::checkers::Fact;
 
 /// The lockspaces, and the resources in each.
 const LOCKSPACES: usize = 2;
-const RESOURCES: u64 = 4;
+const RESOURCES: u64 = 3;
 
 /// The most locks that a client has or waits for.
 const LOCKS_MAX: usize = 4;
@@ -119,7 +119,7 @@ impl Actor {
         let all = self.leaving && !self.finishing;
         let (&lock, mine) = idle.find(|(_, mine)| mine.blocked || all)?;
         let held = mine.held()?;
-        if !all && !self.finishing && random.per_mille(300) {
+        if !all && !self.finishing && random.per_mille(700) {
             return None;
         }
         if !all && !self.finishing && held.0 != Mode::Nl && random.per_mille(300) {

@@ -21,7 +21,7 @@ mod sabotage;
 mod server;
 
 pub use client::Client;
-pub use coverage::{Seen, Tally};
+pub use coverage::{Covered, Seen, Tally};
 pub use message::Message;
 pub use run::{Outcome, Scenario, run};
 pub use sabotage::Sabotage;

@@ -138,6 +138,10 @@ impl Server {
                 from,
                 message: Message::Peer(message),
             } => {
+                if let Some(answer) = self.sabotage.renews(&self.node, &message) {
+                    let message = Message::Peer(answer);
+                    out.push(Output::Datagram { to: from, message });
+                }
                 let from = server_at(from);
                 vec![NodeInput::Peer { from, message }]
             }
