@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use dlm_core::{LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
-use dlm_core::{Status, Tick, Token};
+use dlm_core::{SessionId, Status, Tick, Token};
 
 use crate::sim::ProcessId;
 
@@ -149,6 +149,18 @@ pub enum Fact {
         ticket: Ticket,
         /// How, in words.
         how: String,
+    },
+    /// A session has a number in the cluster.
+    Joined {
+        /// Which session.
+        client: ClientId,
+        /// Its number.
+        session: SessionId,
+    },
+    /// A server knows a session no more: its locks are gone there.
+    Purged {
+        /// Which.
+        session: SessionId,
     },
     /// A session ended by its client's own clock or word: from now on it relies on nothing.
     Lost {

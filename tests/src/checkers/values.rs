@@ -10,7 +10,9 @@
 //! for an unlock, or is gone.
 //!
 //! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
-//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store.
+//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store. What a
+//! session that is gone had asked for may still be granted to it, up to the moment when the servers purge
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +71,8 @@ struct Reader<'a> {
     values: BTreeMap<&'a Resource, Value>,
     /// Locks that are surely there.
     there: BTreeMap<&'a Resource, BTreeSet<Lock>>,
+    /// When the last server purged a session.
+    purged: BTreeMap<ClientId, usize>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
 }
@@ -83,6 +87,7 @@ pub fn check(history: &History) -> Result<(), Violation> {
         book: Book::default(),
         values: BTreeMap::new(),
         there: BTreeMap::new(),
+        purged: purges(history),
         asked: BTreeMap::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
@@ -94,6 +99,22 @@ pub fn check(history: &History) -> Result<(), Violation> {
         reader.after(place, &entry.fact);
     }
     Ok(())
+}
+
+fn purges(history: &History) -> BTreeMap<ClientId, usize> {
+    let mut sessions = BTreeMap::new();
+    let mut purged = BTreeMap::new();
+    for (place, entry) in history.entries().iter().enumerate() {
+        match &entry.fact {
+            Fact::Joined { client, session } => drop(sessions.insert(*session, *client)),
+            Fact::Purged { session } => {
+                let client = sessions.get(session);
+                purged.extend(client.map(|client| (*client, place)));
+            }
+            _ => {}
+        }
+    }
+    purged
 }
 
 fn violation(at: Tick, resource: &Resource, text: String) -> Violation {
@@ -202,9 +223,11 @@ impl<'a> Reader<'a> {
             if lock.client != gone || left || !wrote {
                 continue;
             }
+            let purged = self.purged.get(&gone).copied().unwrap_or(usize::MAX);
+            let until = if under_way { purged.max(place) } else { place };
             if let Some(resource) = self.history.resource(*lock) {
                 let value = self.values.entry(resource).or_default();
-                value.reasons.push(place);
+                value.reasons.push(until);
             }
         }
         self.asked.retain(|(lock, _), _| lock.client != gone);
@@ -258,6 +281,8 @@ fn writes(held: Option<Mode>, want: &Want) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dlm_core::SessionId;
+
     use super::super::tests::Story;
     use super::*;
 
@@ -328,6 +353,27 @@ mod tests {
         read_only.end_without(3, unlock);
         read_only.reads(4, Mode::Pr, Stored::NotValid);
         assert_eq!(check(&read_only.history), Ok(()));
+    }
+
+    #[test]
+    fn a_writer_that_waits_may_be_granted_after_its_death_until_it_is_purged() {
+        let mut story = stored();
+        story.granted(5, Mode::Ex, 5);
+        let (client, session) = (Story::client(3), SessionId(3));
+        story.fact(Fact::Joined { client, session });
+        story.request(3, Mode::Ex);
+        story.fact(Fact::Died { client });
+        let unlock = story.stores(5, Some(b"six"));
+        story.end_without(5, unlock);
+        story.fact(Fact::Purged { session });
+        let mut later = story.clone();
+        story.reads(6, Mode::Pr, Stored::NotValid);
+        assert_eq!(check(&story.history), Ok(()));
+        later.granted(7, Mode::Ex, 7);
+        let unlock = later.stores(7, Some(b"ten"));
+        later.end_without(7, unlock);
+        later.reads(8, Mode::Pr, Stored::NotValid);
+        assert!(check(&later.history).is_err());
     }
 
     #[test]

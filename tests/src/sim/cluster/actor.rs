@@ -212,6 +212,11 @@ impl Actor {
         let mut value = None;
         if kind != 6 && kind != 7 {
             value = self.values(random, (writes, values), &mut flags);
+            // It would stay with the lock, and an unlock's value be none.
+            flags.set(
+                RequestFlags::IVVALBLK,
+                flags.contains(RequestFlags::IVVALBLK) && to < Mode::Pw,
+            );
             flags.set(RequestFlags::VALBLK, value.is_some() || values && !writes);
         }
         OperationKind::Convert {

@@ -259,7 +259,11 @@ impl Client {
                     out.push(Output::Close { stream });
                 }
             }
-            SessionOutput::Joined { .. } => self.book.has_joined(&mut facts),
+            SessionOutput::Joined { session, .. } => {
+                let client = self.id();
+                facts.push(Fact::Joined { client, session });
+                self.book.has_joined(&mut facts);
+            }
             SessionOutput::Answer { ticket, answer } => {
                 self.book.answered(ticket, answer, &mut facts);
             }

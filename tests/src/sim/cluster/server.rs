@@ -50,6 +50,7 @@ pub struct Server {
     applied: LogIndex,
     digested: LogIndex,
     slots: Vec<(Epoch, bool)>,
+    sessions: Vec<SessionId>,
     leads: Option<u64>,
 }
 
@@ -93,6 +94,7 @@ impl Server {
             applied: LogIndex(0),
             digested: LogIndex(0),
             slots: vec![(Epoch(0), false); SlotId::all().count()],
+            sessions: Vec::new(),
             leads: None,
         };
         server.act(now, said, out);
@@ -299,6 +301,13 @@ impl Server {
             return;
         }
         self.applied = applied;
+        let sessions: Vec<SessionId> = self.node.state().sessions().keys().copied().collect();
+        let before = std::mem::replace(&mut self.sessions, sessions);
+        for session in before {
+            if self.sessions.binary_search(&session).is_err() {
+                out.push(Output::Fact(Fact::Purged { session }));
+            }
+        }
         for (number, (slot, at)) in self.node.state().slots().enumerate() {
             let before = std::mem::replace(&mut self.slots[number], (at.epoch, at.serving));
             let ours = at.master.is_some_and(|master| {
