@@ -12,7 +12,7 @@
 //! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
 //! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store. What a
 //! session that is gone had asked for may still be granted to it, up to the moment when the servers purge
-//! it.
+//! it; and what it had when its slot was made anew is not known before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,11 +50,14 @@ impl Value {
         self.stores.iter().rev().find(done)
     }
 
-    fn allows(&self, read: &Stored, asked: usize) -> bool {
+    fn allows(&self, read: &Stored, asked: usize, anew: &[(usize, usize)]) -> bool {
         let settled = self.settled(asked).map(|store| store.asked);
         let after = |place: usize| settled.is_none_or(|settled| settled <= place);
         match read {
-            Stored::NotValid => self.reasons.iter().any(|&reason| after(reason)),
+            Stored::NotValid => {
+                let anew = anew.iter().map(|(_, until)| until);
+                self.reasons.iter().chain(anew).any(|&reason| after(reason))
+            }
             Stored::Valid(bytes) => {
                 let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
                 let mut stores = self.stores.iter();
@@ -71,8 +74,9 @@ struct Reader<'a> {
     values: BTreeMap<&'a Resource, Value>,
     /// Locks that are surely there.
     there: BTreeMap<&'a Resource, BTreeSet<Lock>>,
-    /// When the last server purged a session.
-    purged: BTreeMap<ClientId, usize>,
+    lives: Lives,
+    /// When slots were made anew, and until when that is a reason.
+    anew: BTreeMap<u32, Vec<(usize, usize)>>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
 }
@@ -87,7 +91,8 @@ pub fn check(history: &History) -> Result<(), Violation> {
         book: Book::default(),
         values: BTreeMap::new(),
         there: BTreeMap::new(),
-        purged: purges(history),
+        anew: BTreeMap::new(),
+        lives: Lives::of(history),
         asked: BTreeMap::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
@@ -101,20 +106,56 @@ pub fn check(history: &History) -> Result<(), Violation> {
     Ok(())
 }
 
-fn purges(history: &History) -> BTreeMap<ClientId, usize> {
-    let mut sessions = BTreeMap::new();
-    let mut purged = BTreeMap::new();
-    for (place, entry) in history.entries().iter().enumerate() {
-        match &entry.fact {
-            Fact::Joined { client, session } => drop(sessions.insert(*session, *client)),
-            Fact::Purged { session } => {
-                let client = sessions.get(session);
-                purged.extend(client.map(|client| (*client, place)));
+/// When sessions began, were gone, and were purged by the last server. All are places in the history.
+#[derive(Clone, Debug, Default)]
+struct Lives {
+    began: BTreeMap<ClientId, usize>,
+    gone: BTreeMap<ClientId, usize>,
+    purged: BTreeMap<ClientId, usize>,
+    /// When each slot was served again.
+    served: BTreeMap<u32, Vec<usize>>,
+}
+
+impl Lives {
+    fn of(history: &History) -> Self {
+        let mut lives = Self::default();
+        let mut sessions = BTreeMap::new();
+        for (place, entry) in history.entries().iter().enumerate() {
+            if let Some(gone) = entry.fact.gone() {
+                lives.gone.entry(gone).or_insert(place);
             }
-            _ => {}
+            match &entry.fact {
+                Fact::Joined { client, session } => {
+                    sessions.insert(*session, *client);
+                    lives.began.insert(*client, place);
+                }
+                Fact::Purged { session } => {
+                    let client = sessions.get(session);
+                    lives.purged.extend(client.map(|client| (*client, place)));
+                }
+                Fact::Served { slot } => lives.served.entry(*slot).or_default().push(place),
+                _ => {}
+            }
         }
+        lives
     }
-    purged
+
+    fn purged(&self, client: ClientId) -> usize {
+        self.purged.get(&client).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Until when the locks of a session may not be known in a slot that is made anew at this place.
+    fn unknown_until(&self, slot: u32, place: usize) -> usize {
+        let mut served = self.served.get(&slot).into_iter().flatten();
+        let served = served.find(|served| **served > place).copied();
+        let served = served.unwrap_or(usize::MAX);
+        let gone = self.gone.iter().filter(|(client, gone)| {
+            let began = self.began.get(client);
+            began.is_some_and(|began| *began < place) && **gone < served
+        });
+        let purged = gone.map(|(client, _)| self.purged(*client));
+        purged.max().unwrap_or(place).max(place)
+    }
 }
 
 fn violation(at: Tick, resource: &Resource, text: String) -> Violation {
@@ -136,11 +177,8 @@ impl<'a> Reader<'a> {
             }
             Fact::Ended { lock, ticket, end } => self.ends(place, *lock, *ticket, end),
             Fact::Recovered { slot } => {
-                for (resource, value) in &mut self.values {
-                    if SlotId::of(resource.lockspace, &resource.name).number() == *slot {
-                        value.reasons.push(place);
-                    }
-                }
+                let until = self.lives.unknown_until(*slot, place);
+                self.anew.entry(*slot).or_default().push((place, until));
                 None
             }
             _ => {
@@ -202,7 +240,9 @@ impl<'a> Reader<'a> {
             }
         }
         let read = end.value.as_ref()?;
-        let allowed = value.allows(read, asked);
+        let slot = SlotId::of(resource.lockspace, &resource.name).number();
+        let anew = self.anew.get(&slot).map_or(&[][..], Vec::as_slice);
+        let allowed = value.allows(read, asked, anew);
         let last = value.settled(asked).map(|store| &store.value);
         let text = format!("{lock:?} read {read:?}; what was stored before is {last:?}");
         (!allowed).then_some((resource, text))
@@ -223,8 +263,11 @@ impl<'a> Reader<'a> {
             if lock.client != gone || left || !wrote {
                 continue;
             }
-            let purged = self.purged.get(&gone).copied().unwrap_or(usize::MAX);
-            let until = if under_way { purged.max(place) } else { place };
+            let until = if under_way {
+                self.lives.purged(gone).max(place)
+            } else {
+                place
+            };
             if let Some(resource) = self.history.resource(*lock) {
                 let value = self.values.entry(resource).or_default();
                 value.reasons.push(until);
