@@ -240,7 +240,6 @@ impl Book {
             Status::Cancelled => self.tally.saw(Seen::Cancelled),
             Status::Deadlock => self.tally.saw(Seen::Deadlock),
             Status::TryFailed => self.tally.saw(Seen::TryFailed),
-            Status::Adopted => self.tally.saw(Seen::Adopted),
             _ => {}
         }
         if let Some(value) = &completion.value {

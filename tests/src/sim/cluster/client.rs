@@ -268,7 +268,8 @@ impl Client {
                 self.book.answered(ticket, answer, &mut facts);
             }
             SessionOutput::Blocking { lock, mode } => self.book.blocked(lock, mode, &mut facts),
-            SessionOutput::Orphaned { .. } => self.tally.saw(Seen::Orphaned),
+            // Nobody here ends its tasks one by one.
+            SessionOutput::Orphaned { .. } => {}
             SessionOutput::Weakened { lock, mode } => self.book.weakened(lock, mode, &mut facts),
             SessionOutput::Lost { why } => self.lost(now, &why, &mut facts),
             SessionOutput::Ended => {

@@ -29,7 +29,7 @@ pub enum Sabotage {
     SameProcess,
     /// Clients heed what a slot's master of an epoch says that they have answered for a later one.
     NoFloor,
-    /// One client claims nothing.
+    /// One client does not claim what it holds.
     ClaimsNothing,
     /// What is left of an older stream is applied on the next.
     OldFrame,
@@ -59,7 +59,7 @@ impl Sabotage {
 /// By how much a lease is too long: the margin, and a message that took long.
 const TOO_LONG_US: u64 = 600_000;
 
-/// The client that claims nothing.
+/// The client that does not claim what it holds.
 const SILENT: ProcessId = ProcessId(3);
 
 /// What is wrong with a server.
@@ -200,7 +200,9 @@ impl AtClient {
     pub(super) fn says(&self, mut message: ToServer) -> ToServer {
         if let ToServer::Claims { claims, .. } = &mut message {
             match self.what {
-                Some(Sabotage::ClaimsNothing) if self.id == SILENT => claims.clear(),
+                Some(Sabotage::ClaimsNothing) if self.id == SILENT => {
+                    claims.retain(|claim| claim.held().is_none());
+                }
                 Some(Sabotage::OldMode) => claims.iter_mut().for_each(in_old_mode),
                 Some(Sabotage::NoPlace) => claims.iter_mut().for_each(without_place),
                 _ => {}
