@@ -31,12 +31,14 @@ use dlm_core::cluster::Endpoint;
 use dlm_core::{SessionId, Tick};
 use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
+use tonic::codegen::http::Extensions;
 use tonic::transport::Channel;
 
 pub use operate::{cluster_status, purge};
 pub use search::{break_deadlocks, break_once};
 pub use service::InspectService;
 
+use crate::access::{AccessError, Caller};
 use crate::error::LookError;
 use crate::node::{Input, Node, OrderId, Ordered};
 
@@ -72,6 +74,12 @@ pub trait Look: Clone + Send + Sync + 'static {
         session: SessionId,
         query: GlocksQuery,
     ) -> impl Future<Output = Result<Option<GlocksReport>, LookError>> + Send;
+
+    /// Who asks, and what that one may do; `extensions` are the request's.
+    ///
+    /// # Errors
+    /// Where nobody knows who it is.
+    fn caller(&self, extensions: &Extensions) -> Result<Caller, AccessError>;
 
     /// A channel to another server, which connects when it is used.
     ///

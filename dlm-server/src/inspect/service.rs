@@ -199,6 +199,7 @@ impl<L: Look> wire::inspect_server::Inspect for InspectService<L> {
         &self,
         request: Request<wire::EndWaitRequest>,
     ) -> Result<Response<wire::EndWaitReply>, Status> {
+        self.look.caller(request.extensions())?.server()?;
         let request = request.into_inner();
         let number = request.slot;
         let slot = SlotId::new(number).ok_or(LookError::Wire(WireError::Slot { number }))?;

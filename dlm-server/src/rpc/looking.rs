@@ -6,9 +6,11 @@ use dlm_core::cluster::Endpoint;
 use dlm_core::{SessionId, Tick};
 use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
+use tonic::codegen::http::Extensions;
 use tonic::transport::Channel;
 
 use super::reach::Reach;
+use crate::access::{AccessError, Caller};
 use crate::error::LookError;
 use crate::inspect::Look;
 use crate::node::{Input, Node, OrderId, Ordered};
@@ -45,6 +47,10 @@ impl Look for Arc<Reach> {
         query: GlocksQuery,
     ) -> Result<Option<GlocksReport>, LookError> {
         Ok(self.looking()?.glocks(session, query).await?)
+    }
+
+    fn caller(&self, extensions: &Extensions) -> Result<Caller, AccessError> {
+        self.authorized(extensions)
     }
 
     fn channel(&self, endpoint: &Endpoint) -> Result<Channel, String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glockwork_proto::fault::Member;
 use glockwork_proto::peer::{PeerHello, PeerWelcome};
-use glockwork_proto::{PROTOCOL_VERSION, WireError, convert, render, wire};
+use glockwork_proto::{VersionRange, WireError, convert, render, wire};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,11 +34,23 @@ impl PeerService {
                 self.reach.server.0, running.identity.cluster.0, hello.cluster
             )));
         }
+        let version = VersionRange::OURS
+            .newest_common(hello.versions)
+            .map_err(|_| {
+                Status::failed_precondition(format!(
+                    "no common protocol version: server {} speaks {}, and server {} speaks {}; upgrade the \
+                     older of the two",
+                    self.reach.server.0,
+                    VersionRange::OURS,
+                    hello.server.0,
+                    hello.versions
+                ))
+            })?;
         Ok(PeerWelcome {
             cluster: running.identity.cluster.0,
             server: self.reach.server,
             identity: running.identity.server_identity.0,
-            version: PROTOCOL_VERSION,
+            version,
         })
     }
 }

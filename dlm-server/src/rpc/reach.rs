@@ -7,9 +7,10 @@ use dlm_core::{ServerId, SessionId};
 use glockwork_proto::Name;
 use glockwork_proto::fault::Member;
 use tokio::sync::{Notify, watch};
+use tonic::codegen::http::Extensions;
 use tonic::{Request, Status};
 
-use crate::access::{Access, Caller};
+use crate::access::{Access, AccessError, Caller};
 use crate::gate;
 use crate::founding::{Decision, Founder, FoundingError, Introduction};
 use crate::members::Members;
@@ -72,7 +73,12 @@ impl Reach {
 
     /// Who asks, and what that one may do.
     pub(crate) fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        Ok(self.access.authorized(request.extensions())?)
+        Ok(self.authorized(request.extensions())?)
+    }
+
+    /// The same, by what a request came with.
+    pub(crate) fn authorized(&self, extensions: &Extensions) -> Result<Caller, AccessError> {
+        self.access.authorized(extensions)
     }
 
     /// A session said something over a connection: faults between it and this server are that connection's.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dlm_core::ServerId;
 use dlm_core::cluster::Endpoint;
@@ -16,8 +16,8 @@ use crate::settings::Settings;
 /// Servers 1 to some number on loopback.
 #[derive(Debug)]
 pub struct Cluster {
-    dir: PathBuf,
     peers: BTreeMap<ServerId, Endpoint>,
+    settings: BTreeMap<ServerId, Settings>,
     servers: BTreeMap<ServerId, Server>,
 }
 
@@ -28,6 +28,19 @@ impl Cluster {
     /// # Errors
     /// As [`Server::start_with`].
     pub async fn start(count: u64, dir: &Path) -> Result<Self, ServeError> {
+        Self::start_with(count, dir, |settings| settings).await
+    }
+
+    /// The same with other settings than those by default: `change` is given each server's. It leaves alone
+    /// where they listen and have their storages.
+    ///
+    /// # Errors
+    /// As [`Server::start_with`].
+    pub async fn start_with(
+        count: u64,
+        dir: &Path,
+        change: impl Fn(Settings) -> Settings,
+    ) -> Result<Self, ServeError> {
         let mut listeners = Vec::new();
         let mut peers = BTreeMap::new();
         for server in 1..=count {
@@ -37,14 +50,23 @@ impl Cluster {
             let addr = listener.local_addr().map_err(failed)?;
             let at = Endpoint::new(addr.to_string()).expect("an address is an endpoint");
             peers.insert(ServerId(server), at);
-            listeners.push((ServerId(server), listener));
+            listeners.push((ServerId(server), addr, listener));
         }
+        let settings = listeners.iter().map(|&(server, addr, _)| {
+            let settings = Settings {
+                server,
+                peers: peers.clone(),
+                data: Some(dir.join(server.0.to_string())),
+                ..Settings::alone(addr)
+            };
+            (server, change(settings))
+        });
         let mut cluster = Self {
-            dir: dir.to_owned(),
+            settings: settings.collect(),
             peers,
             servers: BTreeMap::new(),
         };
-        for (server, listener) in listeners {
+        for (server, _, listener) in listeners {
             let settings = cluster.settings(server);
             let started = Server::start_on(listener, &settings).await?;
             cluster.servers.insert(server, started);
@@ -53,15 +75,13 @@ impl Cluster {
     }
 
     /// What a server is started with.
+    ///
+    /// # Panics
+    /// Where there is no such server.
     #[must_use]
     pub fn settings(&self, server: ServerId) -> Settings {
-        let addr = self.addr(server);
-        Settings {
-            server,
-            peers: self.peers.clone(),
-            data: Some(self.dir.join(server.0.to_string())),
-            ..Settings::alone(addr)
-        }
+        let settings = self.settings.get(&server);
+        settings.expect("a server of this cluster").clone()
     }
 
     /// Waits until all servers that run are known to the cluster.

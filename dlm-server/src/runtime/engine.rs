@@ -98,7 +98,13 @@ impl Engine {
     }
 
     /// Until somebody says stop, or the disk fails.
-    pub(super) async fn run(mut self, mut inbox: Inbox) -> Result<(), EngineError> {
+    pub(super) async fn run(mut self, inbox: Inbox) -> Result<(), EngineError> {
+        let ended = self.run_on(inbox).await;
+        self.sessions.stop();
+        ended
+    }
+
+    async fn run_on(&mut self, mut inbox: Inbox) -> Result<(), EngineError> {
         self.act();
         loop {
             // What servers say to each other goes first, then the clock: leases depend on both.

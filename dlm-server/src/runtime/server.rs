@@ -211,6 +211,9 @@ async fn router(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<LinkServer<LinkService>>().await;
     health.set_serving::<ClusterServer<ClusterService>>().await;
+    health
+        .set_serving::<InspectServer<InspectService<Arc<Reach>>>>()
+        .await;
     let mut builder = tonic::transport::Server::builder();
     if let Some(tls) = &settings.tls {
         builder = builder.tls_config(tls.server())?;

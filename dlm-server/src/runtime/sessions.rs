@@ -12,6 +12,7 @@ use glockwork_proto::{render, wire};
 use tokio::sync::oneshot;
 use tonic::Status;
 
+use super::handle::Stopping;
 use super::outbox::{Outbox, Queue};
 use crate::limits::{LOOKS_MAX, OUTPUTS_QUEUED_MAX};
 use crate::node::StreamId;
@@ -110,6 +111,16 @@ impl Sessions {
             connected
                 .outbox
                 .put(|queue| queue.messages.push_back(FromServer::Refused { why }));
+            connected.outbox.end();
+        }
+    }
+
+    /// All streams end: the server stops.
+    pub(super) fn stop(&mut self) {
+        for connected in std::mem::take(&mut self.streams).into_values() {
+            connected
+                .outbox
+                .put(|queue| queue.last = Some(Stopping.into()));
             connected.outbox.end();
         }
     }
