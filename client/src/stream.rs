@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use dlm_core::link::{FromServer, Hello, ToServer};
 use glock_core::session::StreamId;
-use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::glocks::GlocksQuery;
+use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::link::ToServerFrame;
 use glockwork_proto::wire::link_client::LinkClient;
 use glockwork_proto::{FRAME_BYTES_MAX, Name, convert, render, wire};

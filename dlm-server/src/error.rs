@@ -10,11 +10,11 @@ use thiserror::Error;
 use tonic::{Code, Status};
 
 use crate::founding::FoundingError;
+use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
+use crate::node::OrderRefusal;
 use crate::replica::ReplicaError;
 use crate::runtime::{EngineError, Stopping};
 use crate::storage::StorageError;
-use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
-use crate::node::OrderRefusal;
 
 /// Why the server does not serve (any more).
 #[derive(Debug, Error)]
@@ -116,7 +116,9 @@ impl From<LinkError> for Status {
             | LinkError::HelloMissing
             | LinkError::HelloAgain => Code::InvalidArgument,
             LinkError::HelloLate => Code::DeadlineExceeded,
-            LinkError::Connection(_) | LinkError::Lost | LinkError::Stopping(_) => Code::Unavailable,
+            LinkError::Connection(_) | LinkError::Lost | LinkError::Stopping(_) => {
+                Code::Unavailable
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -4,8 +4,8 @@
 use dlm_core::link::{Event, OperationKind, StreamRefusal, ToServer};
 use dlm_core::recovery::{Claim, Stands};
 use dlm_core::{
-    Epoch, LockId, LockspaceId, Mode, OpId, Owner, Refusal, RequestFlags, SessionId, SlotId,
-    Status, Token,
+    Epoch, LockId, LockspaceId, Mode, Owner, Refusal, RequestFlags, SessionId, SlotId, Status,
+    Token,
 };
 use dlm_server::ServeError;
 use dlm_server::embedded::Server;

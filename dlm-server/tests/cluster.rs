@@ -28,7 +28,10 @@ async fn status(client: &mut ClusterClient<Channel>) -> wire::ClusterStatusReply
 }
 
 /// Asks until it is so.
-async fn until(client: &mut ClusterClient<Channel>, so: impl Fn(&wire::ClusterStatusReply) -> bool) {
+async fn until(
+    client: &mut ClusterClient<Channel>,
+    so: impl Fn(&wire::ClusterStatusReply) -> bool,
+) {
     let asked = async {
         loop {
             let status = status(client).await;
@@ -86,12 +89,18 @@ async fn three_servers_found_a_cluster_and_agree_on_a_session() {
     let joined = join(&mut client(&cluster, leader).await, 7).await;
     assert_eq!(joined.head.unwrap_or_default(), wire::ReplyHead::default());
     let again = join(&mut client(&cluster, leader).await, 7).await;
-    assert_eq!(again.session, joined.session, "joining twice is joining once");
+    assert_eq!(
+        again.session, joined.session,
+        "joining twice is joining once"
+    );
     for server in 1..=3 {
         let mut client = client(&cluster, server).await;
         until(&mut client, |status| {
             let state = status.state.as_ref().expect("a state");
-            state.sessions.iter().any(|one| one.session == joined.session)
+            state
+                .sessions
+                .iter()
+                .any(|one| one.session == joined.session)
         })
         .await;
     }
@@ -107,9 +116,14 @@ async fn a_cluster_that_was_stopped_goes_on_and_a_wiped_server_does_not_come_bac
         cluster.stop_server(ServerId(server)).await;
     }
     for server in 1..=3 {
-        cluster.start_server(ServerId(server)).await.expect("started");
+        cluster
+            .start_server(ServerId(server))
+            .await
+            .expect("started");
     }
-    timeout(WAIT_MAX, cluster.ready()).await.expect("ready again");
+    timeout(WAIT_MAX, cluster.ready())
+        .await
+        .expect("ready again");
     let mut first = client(&cluster, 1).await;
     until(&mut first, |status| served_by(status, &[1, 2, 3])).await;
 

@@ -11,8 +11,8 @@ mod claims;
 mod cluster;
 mod cluster_state;
 mod coverage;
-mod founding;
 mod fault;
+mod founding;
 mod from_server;
 mod glocks;
 mod graph;
@@ -25,16 +25,17 @@ mod to_server;
 mod words;
 
 pub use call::{
-    call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
-    call_leave_lockspace, call_map, call_open_lockspace, call_remove_server, call_replayed, endpoint,
+    call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join,
+    call_keep_alive, call_leave_lockspace, call_map, call_open_lockspace, call_remove_server,
+    call_replayed, endpoint,
 };
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
-pub use founding::introduction;
 pub use coverage::coverage;
 pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
+pub use founding::introduction;
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::graph_resources;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use dlm_core::link::{FromServer, ToServer};
 
-use crate::holders::{HoldersReport, QueryId};
 use crate::glocks::{GlocksQuery, GlocksReport};
+use crate::holders::{HoldersReport, QueryId};
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 
 /// What a session sends at once.

@@ -5,8 +5,8 @@ mod claims;
 mod cluster;
 mod cluster_state;
 mod coverage;
-mod founding;
 mod fault;
+mod founding;
 mod from_server;
 mod glocks;
 mod graph;
@@ -24,9 +24,9 @@ pub use cluster::{
     options as cluster_options, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
-pub use founding::{identity, introduction};
 pub use coverage::coverage;
 pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
+pub use founding::{identity, introduction};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, graph_reply, graph_resources};

@@ -5,8 +5,7 @@ pub(crate) mod peer;
 
 use dlm_core::deadlock::{GlockReport, HolderReport, Role};
 use dlm_core::{
-    LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, Refusal, RequestFlags, ResourceName,
-    Status, StatusFlags, Token, ValueBlock, ValueLength,
+    LockspaceId, LockspaceOptions, Mode, Owner, RequestFlags, ResourceName, ValueBlock, ValueLength,
 };
 use proptest::collection::vec;
 use proptest::option;

@@ -296,6 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a whole reply, written out")]
     fn who_has_what_is_put_together() {
         let master = |server| wire::MasterState {
             server,

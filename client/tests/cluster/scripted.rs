@@ -309,17 +309,6 @@ impl Cluster for Serves {
     async fn evict(&self, _: Request<wire::EvictRequest>) -> Reply<wire::PlainReply> {
         Err(RpcStatus::unimplemented(""))
     }
-
-    async fn replayed(&self, _: Request<wire::ReplayedRequest>) -> Reply<wire::PlainReply> {
-        Err(RpcStatus::unimplemented(""))
-    }
-
-    async fn confirm_fence(
-        &self,
-        _: Request<wire::ConfirmFenceRequest>,
-    ) -> Reply<wire::PlainReply> {
-        Err(RpcStatus::unimplemented(""))
-    }
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<wire::FromServerFrame, RpcStatus>> + Send>>;

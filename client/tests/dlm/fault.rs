@@ -102,7 +102,7 @@ async fn a_server_that_was_not_told_so_has_no_faults() {
     }
 }
 
-fn allowing_faults(listen: std::net::SocketAddr) -> Settings {
+fn allowing_faults(listen: SocketAddr) -> Settings {
     Settings {
         faults: true,
         ..Settings::alone(listen)

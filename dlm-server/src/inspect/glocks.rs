@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use dlm_core::{LockspaceId, ResourceName, SessionId};
-use glockwork_proto::holders::QueryId;
 use glockwork_proto::glocks::{Glock, GlocksPage, GlocksQuery, GlocksReport};
+use glockwork_proto::holders::QueryId;
 use glockwork_proto::render::glocks_page;
 use glockwork_proto::wire;
 use tokio::sync::mpsc;

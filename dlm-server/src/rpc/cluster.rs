@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_core::{ServerId, SessionId};
 use dlm_core::call::{Call, CallAnswer};
 use dlm_core::cluster::Endpoint;
+use dlm_core::{ServerId, SessionId};
 use glockwork_proto::call::OtherCall;
 use glockwork_proto::cluster::Answer;
 use glockwork_proto::fault::Member;
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use super::reach::{Reach, Running};
-use crate::gate;
 use crate::founding::Introduction;
+use crate::gate;
 use crate::inspect::cluster_status;
 use crate::members::ServerIdentity;
 use crate::runtime::introduce;
@@ -111,7 +111,9 @@ impl wire::cluster_server::Cluster for ClusterService {
         self.reach.caller(&request)?;
         self.heard(&request, request.get_ref().session).await?;
         let asked = Ok(convert::call_keep_alive(request.into_inner()));
-        Ok(Response::new(render::keepalive_reply(self.call(asked).await?)))
+        Ok(Response::new(render::keepalive_reply(
+            self.call(asked).await?,
+        )))
     }
 
     async fn goodbye(

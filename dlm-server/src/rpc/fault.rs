@@ -60,7 +60,10 @@ impl FaultService {
 
     fn allowed(&self) -> Result<&Gates, FaultError> {
         let gates = &self.reach.channels.gates;
-        gates.allowed().then_some(gates).ok_or(FaultError::NotAllowed)
+        gates
+            .allowed()
+            .then_some(gates)
+            .ok_or(FaultError::NotAllowed)
     }
 
     /// Another server has looked who asked.

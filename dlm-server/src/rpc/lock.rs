@@ -32,6 +32,8 @@ impl wire::lock_server::Lock for LockService {
             true => caller.server()?,
             false => caller.lockspace(&request.get_ref().lockspace)?,
         }
-        Ok(Response::new(purge(&self.reach, request.into_inner()).await?))
+        Ok(Response::new(
+            purge(&self.reach, request.into_inner()).await?,
+        ))
     }
 }

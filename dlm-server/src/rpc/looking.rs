@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dlm_core::cluster::Endpoint;
 use dlm_core::{SessionId, Tick};
-use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
+use glockwork_proto::holders::HoldersReport;
 use tonic::codegen::http::Extensions;
 use tonic::transport::Channel;
 

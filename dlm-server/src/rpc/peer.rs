@@ -86,7 +86,8 @@ impl wire::peer_server::Peer for PeerService {
         // other side's does, and so shows each side that the other is there.
         let (open, replies) = mpsc::channel(1);
         let welcome = Ok(render::peer_welcome(welcome));
-        open.try_send(welcome).expect("a new channel has room for one");
+        open.try_send(welcome)
+            .expect("a new channel has room for one");
         tokio::spawn(async move {
             if let Err(status) = read(frames, &handle, &hello).await {
                 let why = status.message();

@@ -11,8 +11,8 @@ use tonic::codegen::http::Extensions;
 use tonic::{Request, Status};
 
 use crate::access::{Access, AccessError, Caller};
-use crate::gate;
 use crate::founding::{Decision, Founder, FoundingError, Introduction};
+use crate::gate;
 use crate::members::Members;
 use crate::runtime::{Channels, Handle, Stopping};
 use crate::storage::Identity;

@@ -19,19 +19,17 @@ impl Disk {
     pub(super) fn new(mut storage: Box<dyn Storage + Send>) -> std::io::Result<Self> {
         let (writes, queue) = blocking::channel::<Write>();
         let (acknowledge, done) = mpsc::unbounded_channel();
-        thread::Builder::new()
-            .name("disk".into())
-            .spawn(move || {
-                // Neither queue has a limit of its own: the replica has one for what it proposes and has
-                // not committed, and sends nothing that is not on the disk.
-                for write in queue {
-                    let written = storage.write(&write).map(|()| write.number);
-                    let failed = written.is_err();
-                    if acknowledge.send(written).is_err() || failed {
-                        return;
-                    }
+        thread::Builder::new().name("disk".into()).spawn(move || {
+            // Neither queue has a limit of its own: the replica has one for what it proposes and has
+            // not committed, and sends nothing that is not on the disk.
+            for write in queue {
+                let written = storage.write(&write).map(|()| write.number);
+                let failed = written.is_err();
+                if acknowledge.send(written).is_err() || failed {
+                    return;
                 }
-            })?;
+            }
+        })?;
         Ok(Self { writes, done })
     }
 

@@ -19,8 +19,8 @@ use super::peers::Peers;
 use super::sessions::{SessionOutbox, Sessions};
 use crate::fence::FenceCommand;
 use crate::limits::SESSIONS_MAX;
-use crate::rpc::Others;
 use crate::node::{CALLS_MAX, Input, Node, Notice, OrderId, Ordered, Output, StreamId};
+use crate::rpc::Others;
 use crate::storage::StorageError;
 
 /// Why the loop ended when nobody told it to.

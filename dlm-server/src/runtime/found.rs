@@ -154,7 +154,9 @@ pub(crate) async fn introduce(
         let reply = client.introduce(render::introduction(&ours.into())).await;
         let reply = reply.map_err(|status| status.message().to_owned())?;
         let theirs = convert::introduction(reply.into_inner());
-        theirs.map(Introduction::from).map_err(|error| error.to_string())
+        theirs
+            .map(Introduction::from)
+            .map_err(|error| error.to_string())
     };
     let answered = timeout(CONNECT_WAIT_MAX, ask).await;
     answered.unwrap_or_else(|_| Err("it does not answer".into()))

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dlm_core::call::{Call, CallAnswer};
+use dlm_core::cluster::{Endpoint, FenceOutcome};
 use dlm_core::link::{Hello, ToServer};
 use dlm_core::{ServerId, SessionId, Tick};
-use dlm_core::cluster::{Endpoint, FenceOutcome};
-use glockwork_proto::holders::HoldersReport;
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
+use glockwork_proto::holders::HoldersReport;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -76,7 +76,10 @@ pub(super) type Order = Box<dyn FnOnce(OrderId) -> Input + Send>;
 #[derive(Debug)]
 pub(super) enum FromPeer {
     /// Who it is and where it is found, when its stream began.
-    Hello { server: ServerId, endpoint: Endpoint },
+    Hello {
+        server: ServerId,
+        endpoint: Endpoint,
+    },
     /// Messages, in their order.
     Messages {
         from: ServerId,

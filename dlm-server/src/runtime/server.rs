@@ -12,9 +12,7 @@ use glockwork_proto::wire::inspect_server::InspectServer;
 use glockwork_proto::wire::link_server::LinkServer;
 use glockwork_proto::wire::lock_server::LockServer;
 use glockwork_proto::wire::peer_server::PeerServer;
-use glockwork_proto::{
-    FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange,
-};
+use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -38,7 +36,8 @@ use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
 use crate::rpc::{
-    ClusterService, FaultService, FoundingService, LinkService, LockService, PeerService, Reach, Running,
+    ClusterService, FaultService, FoundingService, LinkService, LockService, PeerService, Reach,
+    Running,
 };
 use crate::settings::Settings;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dlm_core::SessionId;
 use dlm_core::link::{FromServer, StreamRefusal};
-use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
+use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::link::FromServerFrame;
 use glockwork_proto::{render, wire};
 use tokio::sync::oneshot;
@@ -191,9 +191,7 @@ impl Sessions {
     fn ask(&self, session: SessionId, put: impl FnOnce(&mut SessionQueue)) -> bool {
         let mut newest = self.streams.values().rev();
         let newest = newest.find(|connected| connected.session == session);
-        newest
-            .map(|connected| connected.outbox.put(put))
-            .is_some()
+        newest.map(|connected| connected.outbox.put(put)).is_some()
     }
 }
 

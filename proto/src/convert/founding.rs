@@ -63,9 +63,9 @@ fn founder(wire: wire::Founder) -> Result<(ServerId, Option<u128>), WireError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::btree_map;
     use proptest::option;
     use proptest::prelude::*;
-    use proptest::collection::btree_map;
 
     use super::*;
     use crate::render;
@@ -102,11 +102,26 @@ mod tests {
         };
         assert!(introduction(good.clone()).is_ok());
         let bad = [
-            wire::Introduction { server: 0, ..good.clone() },
-            wire::Introduction { identity: vec![7; 15].into(), ..good.clone() },
-            wire::Introduction { cluster: Some(vec![7; 17].into()), ..good.clone() },
-            wire::Introduction { you: 9, ..good.clone() },
-            wire::Introduction { founders: vec![wire::Founder::default()], ..good },
+            wire::Introduction {
+                server: 0,
+                ..good.clone()
+            },
+            wire::Introduction {
+                identity: vec![7; 15].into(),
+                ..good.clone()
+            },
+            wire::Introduction {
+                cluster: Some(vec![7; 17].into()),
+                ..good.clone()
+            },
+            wire::Introduction {
+                you: 9,
+                ..good.clone()
+            },
+            wire::Introduction {
+                founders: vec![wire::Founder::default()],
+                ..good
+            },
         ];
         for one in bad {
             assert!(introduction(one.clone()).is_err(), "{one:?}");

@@ -4,8 +4,7 @@ use dlm_core::call::{Call, CallAnswer};
 use dlm_core::cluster::Join;
 
 use super::cluster::{
-    join, join_reply, keepalive_reply, map_reply, nonce, open_lockspace_reply, options,
-    plain_reply,
+    join, join_reply, keepalive_reply, map_reply, nonce, open_lockspace_reply, options, plain_reply,
 };
 use crate::cluster::{Answer, Joined, Opened};
 use crate::wire;

@@ -2,8 +2,8 @@
 
 use dlm_core::link::{Done, Event, FromServer, StreamRefusal, Welcome};
 
-use super::value_bytes;
 use super::slot_map::slot_map;
+use super::value_bytes;
 use super::words;
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::link::FromServerFrame;

@@ -15,9 +15,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{
-    flags, glocks_query, glocks_report, mode, name, on_a_lock, report, resource_name, value,
-};
+use super::{flags, glocks_query, glocks_report, mode, name, report, resource_name, value};
 use crate::holders::QueryId;
 use crate::link::{FromServerFrame, ToServerFrame};
 

@@ -15,8 +15,8 @@ use tonic::Code;
 use tonic::transport::{Channel, Server};
 
 use super::both_ways;
-use crate::gate::Gates;
 use crate::access::Access;
+use crate::gate::Gates;
 use crate::rpc::{FaultService, Reach};
 use crate::runtime::Channels;
 

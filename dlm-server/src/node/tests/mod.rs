@@ -5,8 +5,8 @@
 mod client;
 mod failover;
 mod leases;
-mod membership;
 mod looking;
+mod membership;
 mod moves;
 mod operator;
 mod sessions;

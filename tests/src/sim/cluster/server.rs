@@ -128,6 +128,7 @@ impl Server {
     }
 
     /// What the world says, as the machine is told it.
+    #[allow(clippy::too_many_lines, reason = "a line for each kind")]
     fn inputs(&mut self, now: Tick, input: InputOf<Part>, out: &mut Out) -> Vec<NodeInput> {
         match input {
             Input::Wake => {
@@ -241,6 +242,8 @@ impl Server {
             }
             // Nobody configured one.
             NodeOutput::Fence { session, .. } => panic!("no fence for {session:?} is there"),
+            // Nor does anybody order anything.
+            NodeOutput::Ordered { order, .. } => panic!("nobody gave the order {order:?}"),
             NodeOutput::Log(notice) => self.notice(now, &notice, out),
         }
     }
