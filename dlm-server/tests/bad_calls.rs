@@ -54,7 +54,10 @@ async fn whoever_is_nobody_is_told_so() {
     let refused = Answer::Refused(CommandRefusal::NoSuchSession);
     let reply = client.keep_alive(wire::KeepAliveRequest { session }).await;
     let reply = reply.unwrap().into_inner();
-    assert_eq!(convert::keepalive_reply(reply).unwrap(), refused_as(&refused));
+    assert_eq!(
+        convert::keepalive_reply(reply).unwrap(),
+        refused_as(&refused)
+    );
     let reply = client.goodbye(wire::GoodbyeRequest { session }).await;
     let reply = reply.unwrap().into_inner();
     assert_eq!(convert::plain_reply(reply).unwrap(), refused);

@@ -1,7 +1,7 @@
 //! Lockspaces, value blocks, orphans and listings over real streams.
 
 use dlm_core::cluster::CommandRefusal;
-use dlm_core::link::{EverywhereKind, Event, OperationKind};
+use dlm_core::link::{Event, EverywhereKind, OperationKind};
 use dlm_core::{
     LockId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, Status, StatusFlags, ValueBlock,
     ValueLength,

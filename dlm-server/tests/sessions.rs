@@ -164,10 +164,7 @@ async fn a_newer_stream_ends_the_older() {
     let hello = a.next_hello();
     let mut newer = Link::open(&channel(&server).await, first_frame(hello.clone())).await;
     let welcome = newer.next().await.unwrap().expect("a first frame");
-    assert!(matches!(
-        welcome.messages[..],
-        [FromServer::Welcome(_)]
-    ));
+    assert!(matches!(welcome.messages[..], [FromServer::Welcome(_)]));
     let older = a.link.ended().await;
     assert_eq!(older.refusal(), StreamRefusal::OlderGeneration);
     // Whoever comes with the same once more is as old.

@@ -165,7 +165,10 @@ async fn a_certificate_is_for_the_lockspaces_that_its_rules_name() {
     };
     let mut locks = LockClient::new(node.clone());
     denied(locks.purge(purge("b", false)).await, &["\"b\""]);
-    denied(locks.purge(purge("abc", true)).await, &["not that of a server"]);
+    denied(
+        locks.purge(purge("abc", true)).await,
+        &["not that of a server"],
+    );
     assert!(locks.purge(purge("abc", false)).await.is_ok());
     // It may look.
     let mut inspect = InspectClient::new(node);
