@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_core::Tick;
+use dlm_core::{OpId, Tick};
 use dlm_core::cluster::{Endpoint, Timing};
-use dlm_core::link::{FromServer, ToServer};
+use dlm_core::link::{FromServer, RequestId};
 use glock_core::session::call::{Call, CallAnswer, CallId};
 use glock_core::session::{
     Input, Loss, OPERATIONS_MAX, Output, Phase, Session as Machine, StreamId,
@@ -212,8 +212,10 @@ impl Driver {
                 Ok(())
             }
             Output::Send { stream, message } => {
-                if let ToServer::Operation { .. } | ToServer::Everywhere { .. } = message {
+                if let Some(op) = message.op() {
                     Counting::add(&self.shared.counting.operations_sent, 1);
+                    let request = self.request(op);
+                    tracing::trace!(request = request.map(tracing::field::display), ?message, "sent");
                 }
                 if let Some(stream) = self.streams.get(&stream) {
                     stream.send(message);
@@ -240,6 +242,12 @@ impl Driver {
         if let Err(why) = done {
             self.fail(why);
         }
+    }
+
+    /// What the servers' logs call an operation.
+    fn request(&self, op: OpId) -> Option<RequestId> {
+        let session = self.machine.id()?;
+        Some(RequestId { session, op })
     }
 
     fn call(&mut self, call: CallId, endpoint: Endpoint, request: Call) {
@@ -281,6 +289,12 @@ impl Driver {
             }
             Happened::Frame { stream, messages } => {
                 for message in messages {
+                    if let FromServer::Event { event, .. } = &message
+                        && let Some(op) = event.op()
+                    {
+                        let request = self.request(op);
+                        tracing::trace!(request = request.map(tracing::field::display), ?event, "answered");
+                    }
                     self.step(Input::Received { stream, message });
                 }
             }

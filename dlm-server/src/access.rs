@@ -10,10 +10,12 @@ use std::net::IpAddr;
 use dlm_core::cluster::Text;
 use thiserror::Error;
 use tonic::codegen::http::Extensions;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::transport::server::TlsConnectInfo;
 use tonic::{Code, Status};
 use wildmatch::WildMatch;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::gate;
 
 /// A pattern for names: `*` stands for any text, the empty one too and dots as well, `?` for one character.
 /// Capital letters count.
@@ -133,7 +135,7 @@ impl Access {
     /// # Errors
     /// [`AccessError::NoCertificate`].
     pub fn authorized(&self, extensions: &Extensions) -> Result<Caller, AccessError> {
-        let info = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
+        let info = extensions.get::<TlsConnectInfo<gate::Caller>>();
         let certificates = info.and_then(TlsConnectInfo::peer_certs);
         // The holder's own comes first.
         let first = certificates.as_deref().and_then(|all| all.first());

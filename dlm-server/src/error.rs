@@ -36,6 +36,14 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The metrics cannot be served.
+    #[error("cannot listen on {addr} for metrics: {source}; give another address with --metrics-listen")]
+    Metrics {
+        /// Which address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// The process has too few resources to start.
     #[error("cannot start the server's runtime: {0}; raise the limits on threads and open files")]
     Runtime(io::Error),

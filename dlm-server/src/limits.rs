@@ -4,26 +4,16 @@
 
 use std::time::Duration;
 
-use glockwork_proto::OPERATIONS_PER_FRAME_MAX;
-
-/// The most sessions at once. Each is a node with all its tasks, so this is far above any cluster.
-pub const SESSIONS_MAX: usize = 4096;
-
-/// The most lockspaces open at once; one is a volume or an application.
-pub const LOCKSPACES_MAX: usize = 1024;
+/// The most streams at once: one for each session that there may be, and for a moment a second.
+pub const STREAMS_MAX: usize = 2 * dlm_core::cluster::limits::SESSIONS_MAX;
 
 /// The most frames that were read and not yet handled, over all sessions. Small, because a frame can be
 /// large: what does not fit stays in the sockets, and flow control slows its sender down.
 pub const FRAMES_QUEUED_MAX: usize = 64;
 
-/// The most outputs that wait for one client to read them; one more ends its session. A lock causes two
-/// at most before its client answers (it was granted, somebody waits for it), so a client that reads
-/// gets here only with half as many locks that all are granted and wanted in one moment.
+/// The most messages that wait for one client to read them; one more ends its stream. Events are kept
+/// until they are acknowledged, so nothing is lost by that, and a client is read no further long before.
 pub const OUTPUTS_QUEUED_MAX: usize = 1 << 18;
-
-/// With so many outputs waiting for a client, or announced by operations under way, nothing more is
-/// read from it: one that sends faster than it reads is slowed down and not thrown out.
-pub const OUTPUTS_QUEUED_PAUSE: usize = 1 << 15;
 
 /// The most graphs being collected at once.
 pub const LOOKS_MAX: usize = 16;
@@ -58,8 +48,3 @@ pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long the clients' connections may take to close when the server stops.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
-
-const _: () = assert!(
-    OPERATIONS_PER_FRAME_MAX <= OUTPUTS_QUEUED_PAUSE && OUTPUTS_QUEUED_PAUSE < OUTPUTS_QUEUED_MAX,
-    "a frame's answers must fit, and there must be room for what others cause"
-);

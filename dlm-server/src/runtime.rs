@@ -15,10 +15,12 @@
 //! | `sessions.rs`, `outbox.rs` | what has still to be sent over clients' streams |
 //! | `peers.rs`, `dial.rs`, `channel.rs` | the connections to other servers |
 //! | `disk.rs` | the thread that writes |
+//! | `counting.rs` | what is counted |
 
 mod channel;
 mod clock;
 mod cluster;
+mod counting;
 mod dial;
 mod disk;
 mod engine;

@@ -21,6 +21,22 @@ use crate::slot::SlotId;
 use crate::status::{Refusal, Status};
 use crate::value::ValueBlock;
 
+/// What an operation is called in the logs of the client and of the servers that it comes to: the session's
+/// number and its own, as in `7-42`. It keeps that name when it is sent to another master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    /// Whose.
+    pub session: SessionId,
+    /// Under which number.
+    pub op: OpId,
+}
+
+impl core::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}-{}", self.session.0, self.op.0)
+    }
+}
+
 /// The first message of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -142,6 +158,33 @@ pub enum OperationKind {
         /// Whose.
         lock: LockId,
     },
+}
+
+impl ToServer {
+    /// The operation that it is about, where it is one.
+    #[must_use]
+    pub const fn op(&self) -> Option<OpId> {
+        match *self {
+            Self::Operation { op, .. }
+            | Self::Everywhere { op, .. }
+            | Self::Unreadable { op, .. } => Some(op),
+            Self::Hello(_) | Self::Claims { .. } | Self::Acknowledge { .. } => None,
+        }
+    }
+}
+
+impl Event {
+    /// The operation that it is about, where it is about one.
+    #[must_use]
+    pub const fn op(&self) -> Option<OpId> {
+        match *self {
+            Self::Done(Done { op, .. }) | Self::Queued { op, .. } | Self::Purged { op, .. } => {
+                Some(op)
+            }
+            Self::NotMaster { op, .. } => op,
+            Self::Blocking { .. } | Self::Orphaned { .. } | Self::ClaimsTaken { .. } => None,
+        }
+    }
 }
 
 impl OperationKind {

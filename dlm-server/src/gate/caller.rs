@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use glockwork_proto::fault::Member;
 use thiserror::Error;
+use tonic::transport::server::TlsConnectInfo;
 use tonic::{Request, Status};
 
 use super::link::Link;
@@ -39,7 +40,13 @@ impl Caller {
     /// it is one that nothing ever holds up.
     #[must_use]
     pub fn of<T>(request: &Request<T>) -> Self {
-        request.extensions().get().cloned().unwrap_or_default()
+        let extensions = request.extensions();
+        let over_tls = || {
+            let info = extensions.get::<TlsConnectInfo<Self>>();
+            info.map(|info| info.get_ref().clone())
+        };
+        let plain = extensions.get().cloned();
+        plain.or_else(over_tls).unwrap_or_default()
     }
 
     /// Where the connection comes from, where that is known.

@@ -197,6 +197,12 @@ impl Node {
         &self.state
     }
 
+    /// How many entries and quorum rounds this process has asked its replica for.
+    #[must_use]
+    pub const fn proposed(&self) -> u64 {
+        self.contexts
+    }
+
     /// The log's replica: its role, its members.
     #[must_use]
     pub const fn replica(&self) -> &Replica {

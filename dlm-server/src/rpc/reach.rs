@@ -14,6 +14,7 @@ use crate::access::{Access, AccessError, Caller};
 use crate::founding::{Decision, Founder, FoundingError, Introduction};
 use crate::gate;
 use crate::members::Members;
+use crate::metrics::Metrics;
 use crate::runtime::{Channels, Handle, Stopping};
 use crate::storage::Identity;
 
@@ -24,6 +25,8 @@ pub(crate) struct Reach {
     pub(crate) server: ServerId,
     /// How it connects to others.
     pub(crate) channels: Channels,
+    /// What it counts.
+    pub(crate) metrics: Metrics,
     /// The other servers of its cluster, and where they are.
     pub(crate) others: watch::Sender<Others>,
     access: Access,
@@ -64,6 +67,7 @@ impl Reach {
         Self {
             server,
             channels,
+            metrics: Metrics::new(),
             others: watch::Sender::default(),
             access,
             stage: Mutex::new(Stage::Starting),

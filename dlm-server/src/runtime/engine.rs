@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_core::call::{CallAnswer, CallId};
-use dlm_core::link::{Hello, ToServer};
+use dlm_core::link::{FromServer, Hello, RequestId, ToServer};
 use dlm_core::{LogIndex, Tick};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 use super::clock;
+use super::counting::Counting;
 use super::disk::Disk;
 use super::handle::{Command, FromPeer, Handle, Inbox};
 use super::peers::Peers;
 use super::sessions::{SessionOutbox, Sessions};
 use crate::fence::FenceCommand;
-use crate::limits::SESSIONS_MAX;
+use crate::limits::STREAMS_MAX;
+use crate::metrics::Metrics;
 use crate::node::{CALLS_MAX, Input, Node, Notice, OrderId, Ordered, Output, StreamId};
 use crate::rpc::Others;
 use crate::storage::StorageError;
@@ -40,6 +42,7 @@ pub(super) struct Engine {
     disk: Disk,
     peers: Peers,
     sessions: Sessions,
+    counting: Counting,
     calls: BTreeMap<CallId, oneshot::Sender<CallAnswer>>,
     call: u64,
     /// They are answered at once.
@@ -65,6 +68,7 @@ pub(super) struct Begin {
     pub(super) first: Vec<Output>,
     pub(super) disk: Disk,
     pub(super) peers: Peers,
+    pub(super) metrics: Metrics,
     pub(super) fence: Option<FenceCommand>,
     pub(super) handle: Handle,
     pub(super) others: watch::Sender<Others>,
@@ -82,6 +86,7 @@ impl Engine {
             disk: begin.disk,
             peers: begin.peers,
             sessions: Sessions::default(),
+            counting: Counting::new(begin.metrics),
             calls: BTreeMap::new(),
             call: 0,
             orders: BTreeMap::new(),
@@ -162,6 +167,7 @@ impl Engine {
                 holders,
                 glocks,
             } => {
+                self.counting.frame(&messages);
                 self.frame(stream, messages);
                 self.sessions.reported(holders, glocks);
             }
@@ -189,8 +195,7 @@ impl Engine {
     }
 
     fn opened(&mut self, stream: StreamId, hello: Hello, outbox: Arc<SessionOutbox>) {
-        // Each session has one, and for a moment a second.
-        if self.sessions.len() >= 2 * SESSIONS_MAX {
+        if self.sessions.len() >= STREAMS_MAX {
             outbox.put(|queue| {
                 queue.fail(tonic::Status::resource_exhausted(
                     "the server has as many streams as it may; try another one, or again later",
@@ -203,7 +208,12 @@ impl Engine {
     }
 
     fn frame(&mut self, stream: StreamId, messages: Vec<ToServer>) {
+        let session = self.sessions.of(stream);
         for message in messages {
+            if let (Some(session), Some(op)) = (session, message.op()) {
+                let request = RequestId { session, op };
+                trace!(%request, ?message, "taken");
+            }
             self.step(Input::StreamMessage { stream, message });
         }
     }
@@ -215,8 +225,10 @@ impl Engine {
 
     fn sweep(&mut self) {
         let now = clock::now();
+        self.counting.tick(&self.node, now);
         if now.since(self.swept) >= SWEEP_US {
             self.swept = now;
+            self.counting.sweep(&self.node);
             self.calls.retain(|_, answer| !answer.is_closed());
         }
     }
@@ -249,6 +261,7 @@ impl Engine {
     fn act(&mut self) {
         let mut late = Vec::new();
         for output in self.out.drain(..) {
+            self.counting.output(&output);
             match output {
                 Output::Persist(write) => self.disk.write(write),
                 Output::Send { to, message } => self.peers.send(to, message),
@@ -259,6 +272,12 @@ impl Engine {
                     }
                 }
                 Output::StreamSend { stream, message } => {
+                    if let FromServer::Event { event, .. } = &message
+                        && let (Some(session), Some(op)) = (self.sessions.of(stream), event.op())
+                    {
+                        let request = RequestId { session, op };
+                        trace!(%request, ?event, "answered");
+                    }
                     if !self.sessions.send(stream, message) {
                         late.push(stream);
                     }

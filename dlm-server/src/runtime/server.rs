@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::transport::server::Router;
 use tonic_health::server::HealthReporter;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::channel::Channels;
 use super::dial::Dial;
@@ -32,6 +32,7 @@ use super::{clock, random};
 use crate::error::ServeError;
 use crate::gate::Gates;
 use crate::inspect::{InspectService, break_deadlocks};
+use crate::metrics::{self, Metrics};
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
@@ -112,6 +113,10 @@ impl Server {
             let _ = closed.await;
         });
         let mut serving = tokio::spawn(serving);
+        let counted = match settings.metrics_listen {
+            Some(listen) => Some(metrics_on(listen, reach.metrics.clone()).await?),
+            None => None,
+        };
         let mut living = tokio::spawn(async move {
             let lived = tokio::select! {
                 lived = life.live(stopped) => lived,
@@ -119,6 +124,9 @@ impl Server {
                     return ended.map_err(|_| ServeError::Broken)?.map_err(ServeError::from);
                 }
             };
+            if let Some(counted) = counted {
+                counted.abort();
+            }
             // Connections close when their streams have ended, and those end with the loop.
             drop(close);
             let _ = timeout(STOP_WAIT_MAX, serving).await;
@@ -183,6 +191,17 @@ impl Server {
         let _ = self.stop.send(());
         let _ = timeout(2 * STOP_WAIT_MAX, self.living).await;
     }
+}
+
+/// Serves the metrics, until it is told not to.
+async fn metrics_on(listen: SocketAddr, metrics: Metrics) -> Result<JoinHandle<()>, ServeError> {
+    let failed = |source| ServeError::Metrics {
+        addr: listen,
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    info!("metrics are at http://{}/metrics", listener.local_addr().map_err(failed)?);
+    Ok(tokio::spawn(metrics::serve(listener, metrics)))
 }
 
 const SERVICES: [&str; 4] = [
@@ -316,6 +335,7 @@ impl Life {
             first,
             disk: Disk::new(found.storage).map_err(ServeError::Runtime)?,
             peers: Peers::new(dial, settings.peers.clone()),
+            metrics: reach.metrics.clone(),
             fence: settings.fence.clone(),
             handle,
             others: reach.others.clone(),

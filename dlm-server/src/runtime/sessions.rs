@@ -9,6 +9,7 @@ use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::link::FromServerFrame;
 use glockwork_proto::{render, wire};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 use tonic::Status;
 
@@ -25,6 +26,8 @@ pub(crate) struct SessionQueue {
     glocks_queries: VecDeque<GlocksQuery>,
     /// What the stream ends with, after all else.
     last: Option<Status>,
+    /// Frames that were sent, to be counted.
+    sent: Counter,
 }
 
 impl Queue for SessionQueue {
@@ -37,6 +40,7 @@ impl Queue for SessionQueue {
         if frame == FromServerFrame::default() {
             return self.last.take().map(Err);
         }
+        self.sent.inc();
         Some(Ok(render::from_server_frame(frame)))
     }
 }
@@ -46,8 +50,16 @@ impl SessionQueue {
     pub(crate) fn fail(&mut self, status: Status) {
         *self = Self {
             last: Some(status),
-            ..Self::default()
+            ..Self::new(self.sent.clone())
         };
+    }
+
+    /// Nothing; `sent` counts the frames that are made of it.
+    pub(crate) fn new(sent: Counter) -> Self {
+        Self {
+            sent,
+            ..Self::default()
+        }
     }
 }
 
@@ -77,6 +89,11 @@ impl Sessions {
         outbox: Arc<SessionOutbox>,
     ) {
         self.streams.insert(stream, Connected { session, outbox });
+    }
+
+    /// Whose stream it is.
+    pub(super) fn of(&self, stream: StreamId) -> Option<SessionId> {
+        Some(self.streams.get(&stream)?.session)
     }
 
     /// How many streams are open.

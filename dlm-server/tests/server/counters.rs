@@ -14,7 +14,6 @@ use tonic::transport::Channel;
 
 use crate::raw::{PATIENCE, Raw, Told, connect};
 
-mod raw;
 
 const PAIRS: u64 = 1000;
 

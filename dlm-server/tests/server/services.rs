@@ -12,7 +12,6 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::raw::{Raw, Told, channel, serve};
 
-mod raw;
 
 const SERVICES: [&str; 7] = [
     "glockwork.v1.Link",

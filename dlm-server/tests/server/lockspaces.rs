@@ -16,7 +16,6 @@ use tonic::Code;
 
 use crate::raw::{Raw, Told, channel, of_table, serve};
 
-mod raw;
 
 const VALBLK: RequestFlags = RequestFlags::VALBLK;
 
