@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_core::{OpId, Tick};
 use dlm_core::cluster::{Endpoint, Timing};
 use dlm_core::link::{FromServer, RequestId};
+use dlm_core::{OpId, Tick};
 use glock_core::session::call::{Call, CallAnswer, CallId};
 use glock_core::session::{
     Input, Loss, OPERATIONS_MAX, Output, Phase, Session as Machine, StreamId,
@@ -215,7 +215,11 @@ impl Driver {
                 if let Some(op) = message.op() {
                     Counting::add(&self.shared.counting.operations_sent, 1);
                     let request = self.request(op);
-                    tracing::trace!(request = request.map(tracing::field::display), ?message, "sent");
+                    tracing::trace!(
+                        request = request.map(tracing::field::display),
+                        ?message,
+                        "sent"
+                    );
                 }
                 if let Some(stream) = self.streams.get(&stream) {
                     stream.send(message);
@@ -293,7 +297,11 @@ impl Driver {
                         && let Some(op) = event.op()
                     {
                         let request = self.request(op);
-                        tracing::trace!(request = request.map(tracing::field::display), ?event, "answered");
+                        tracing::trace!(
+                            request = request.map(tracing::field::display),
+                            ?event,
+                            "answered"
+                        );
                     }
                     self.step(Input::Received { stream, message });
                 }

@@ -37,7 +37,9 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The metrics cannot be served.
-    #[error("cannot listen on {addr} for metrics: {source}; give another address with --metrics-listen")]
+    #[error(
+        "cannot listen on {addr} for metrics: {source}; give another address with --metrics-listen"
+    )]
     Metrics {
         /// Which address.
         addr: SocketAddr,

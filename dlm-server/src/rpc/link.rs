@@ -39,9 +39,8 @@ impl wire::link_server::Link for LinkService {
         self.reach.caller(&request)?;
         let handle = self.reach.handle()?;
         let sender = gate::Caller::of(&request);
-        let (outbox, stream) = Outbox::new(SessionQueue::new(
-            self.reach.metrics.frames.sent.clone(),
-        ));
+        let (outbox, stream) =
+            Outbox::new(SessionQueue::new(self.reach.metrics.frames.sent.clone()));
         let reader = Reader {
             frames: request.into_inner(),
             reach: Arc::clone(&self.reach),

@@ -32,8 +32,8 @@ use super::{clock, random};
 use crate::error::ServeError;
 use crate::gate::Gates;
 use crate::inspect::{InspectService, break_deadlocks};
-use crate::metrics::{self, Metrics};
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
+use crate::metrics::{self, Metrics};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
 use crate::rpc::{
@@ -200,7 +200,10 @@ async fn metrics_on(listen: SocketAddr, metrics: Metrics) -> Result<JoinHandle<(
         source,
     };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    info!("metrics are at http://{}/metrics", listener.local_addr().map_err(failed)?);
+    info!(
+        "metrics are at http://{}/metrics",
+        listener.local_addr().map_err(failed)?
+    );
     Ok(tokio::spawn(metrics::serve(listener, metrics)))
 }
 

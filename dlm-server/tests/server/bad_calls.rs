@@ -13,7 +13,6 @@ use tonic::{Code, Status};
 
 use crate::raw::{Raw, VERSIONS, channel, connect, join_request, nonce, of_table, serve};
 
-
 /// A refused call says one line that has this in it.
 fn says<T: std::fmt::Debug>(reply: Result<T, Status>, code: Code, has: &str) {
     let status = reply.unwrap_err();

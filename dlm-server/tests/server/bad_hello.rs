@@ -9,7 +9,6 @@ use crate::raw::{
     Ended, Link, Raw, Told, VERSIONS, channel, first_frame, frame, hello, nonce, serve,
 };
 
-
 /// How a stream ends that begins with this, beside a session that lives and goes on.
 async fn begins_with(made: impl FnOnce(&Raw) -> wire::ToServerFrame) -> Ended {
     let server = serve().await;

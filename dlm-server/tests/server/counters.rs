@@ -14,7 +14,6 @@ use tonic::transport::Channel;
 
 use crate::raw::{PATIENCE, Raw, Told, connect};
 
-
 const PAIRS: u64 = 1000;
 
 /// Nobody is elected and nobody is lost because the machine is busy.

@@ -9,7 +9,6 @@ use glockwork_proto::{convert, render, wire};
 
 use crate::raw::{Raw, channel, resource, serve};
 
-
 async fn pages(server: &Server) -> Vec<GlocksPage> {
     let mut client = InspectClient::new(channel(server).await);
     let stream = client.glocks(wire::GlocksRequest::default()).await;

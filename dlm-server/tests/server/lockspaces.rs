@@ -16,7 +16,6 @@ use tonic::Code;
 
 use crate::raw::{Raw, Told, channel, of_table, serve};
 
-
 const VALBLK: RequestFlags = RequestFlags::VALBLK;
 
 fn options(value_length: usize, breaks_deadlocks: bool) -> LockspaceOptions {

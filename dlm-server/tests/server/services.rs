@@ -12,7 +12,6 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::raw::{Raw, Told, channel, serve};
 
-
 const SERVICES: [&str; 7] = [
     "glockwork.v1.Link",
     "glockwork.v1.Cluster",

@@ -15,7 +15,6 @@ use tonic::Code;
 
 use crate::raw::{Ended, Link, PATIENCE, Raw, Told, channel, first_frame, frame, serve};
 
-
 /// A session's status, once it is so.
 async fn until(server: &Server, name: &str, so: impl Fn(&wire::SessionStatus) -> bool) {
     let mut client = InspectClient::new(channel(server).await);

@@ -22,7 +22,6 @@ use tonic::{Code, Status};
 
 use crate::raw::{PATIENCE, Raw, join_request, nonce};
 
-
 /// An authority, with the files that it issued.
 struct Authority {
     directory: TempDir,

@@ -16,8 +16,6 @@ use tonic_prost::ProstCodec;
 
 use crate::raw::{Ended, Raw, Told, channel, first_frame, frame, serve};
 
-mod raw;
-
 type Item = wire::to_server_item::Kind;
 
 /// Holds a lock, sends the frame, and goes on over another stream with what it has. Says how the first one
