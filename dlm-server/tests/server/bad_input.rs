@@ -270,7 +270,7 @@ async fn what_is_asked_for_in_vain() {
     let elsewhere = OperationKind::Request {
         lockspace: LockspaceId(77),
         lock: LockId(3),
-        name: raw::resource("r"),
+        name: crate::raw::resource("r"),
         mode: Mode::Ex,
         flags: RequestFlags::empty(),
         owner: Owner(0),
@@ -319,7 +319,7 @@ async fn claims_and_epochs_out_of_nowhere() {
     let claim = Claim {
         lock: LockId(1),
         lockspace: a.lockspace,
-        name: raw::resource("r"),
+        name: crate::raw::resource("r"),
         owner: Owner(0),
         flags: RequestFlags::empty(),
         stands: Stands::Granted {

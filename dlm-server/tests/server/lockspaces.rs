@@ -30,7 +30,7 @@ fn request(of: &Raw, lock: u64, mode: Mode, (flags, owner): (RequestFlags, u64))
     OperationKind::Request {
         lockspace: of.lockspace,
         lock: LockId(lock),
-        name: raw::resource("r"),
+        name: crate::raw::resource("r"),
         mode,
         flags,
         owner: Owner(owner),

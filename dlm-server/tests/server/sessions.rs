@@ -86,7 +86,7 @@ async fn a_frame_of_many_operations_is_done_in_order() {
 async fn joining_twice_with_one_nonce_is_joining_once() {
     let server = serve().await;
     let mut a = Raw::join(&server, "a").await;
-    let again = raw::join_request(a.nonce, "a");
+    let again = crate::raw::join_request(a.nonce, "a");
     let again = a.calls.join(again).await.unwrap().into_inner();
     assert_eq!(again.session, a.session.0);
 }
