@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use dlm_core::cluster::Text;
 use thiserror::Error;
 use tonic::codegen::http::Extensions;
-use tonic::transport::server::TlsConnectInfo;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Status};
 use wildmatch::WildMatch;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -135,8 +135,13 @@ impl Access {
     /// # Errors
     /// [`AccessError::NoCertificate`].
     pub fn authorized(&self, extensions: &Extensions) -> Result<Caller, AccessError> {
-        let info = extensions.get::<TlsConnectInfo<gate::Caller>>();
-        let certificates = info.and_then(TlsConnectInfo::peer_certs);
+        // Behind a gate, as the server's connections are, or straight from the socket.
+        let gated = extensions.get::<TlsConnectInfo<gate::Caller>>();
+        let plain = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
+        let certificates = match gated {
+            Some(gated) => gated.peer_certs(),
+            None => plain().and_then(TlsConnectInfo::peer_certs),
+        };
         // The holder's own comes first.
         let first = certificates.as_deref().and_then(|all| all.first());
         self.holder(first.map(|first| first.as_ref()))
