@@ -71,6 +71,9 @@ use streams::Stream;
 /// The most calls for callers at once: opening and leaving lockspaces is rare.
 pub const CALLS_MAX: usize = 256;
 
+/// Up to so many locks a debug build checks the invariants after every step.
+const CHECKED_LOCKS_MAX: usize = 64;
+
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -189,7 +192,10 @@ impl Session {
             Input::Goodbye => self.goodbye(now, out),
         }
         self.go_on(now, out);
-        debug_assert_eq!(invariants::check(self), Ok(()));
+        // It looks at everything: with many locks, more often than there is time for before a lease is over.
+        if self.book.len() <= CHECKED_LOCKS_MAX {
+            debug_assert_eq!(invariants::check(self), Ok(()));
+        }
     }
 
     /// When [`Input::Clock`] is due, where nothing else happens before.
