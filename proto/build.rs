@@ -8,7 +8,15 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let files = protox::compile(
-        ["lock.proto", "link.proto", "inspect.proto", "cluster.proto"],
+        [
+            "lock.proto",
+            "link.proto",
+            "inspect.proto",
+            "cluster.proto",
+            "peer.proto",
+            "founding.proto",
+            "fault.proto",
+        ],
         ["proto"],
     )?;
 

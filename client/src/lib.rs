@@ -15,6 +15,7 @@
 pub mod asts;
 pub mod cached;
 pub mod error;
+pub mod fault;
 pub mod glocks;
 pub mod graph;
 pub mod inspect;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dlm_core::link::{FromServer, Hello, ToServer};
 use glock_core::session::StreamId;
-use glockwork_proto::frame::{HoldersReport, QueryId};
+use glockwork_proto::holders::{HoldersReport, QueryId};
 use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::link::ToServerFrame;
 use glockwork_proto::wire::link_client::LinkClient;

@@ -2,12 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use dlm_core::ServerId;
 use glockwork_proto::{FRAME_BYTES_MAX, WireError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
-use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, OUTPUTS_QUEUED_MAX, SESSIONS_MAX};
+use crate::founding::FoundingError;
+use crate::replica::ReplicaError;
+use crate::runtime::{EngineError, Stopping};
+use crate::storage::StorageError;
+use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
+use crate::node::OrderRefusal;
 
 /// Why the server does not serve (any more).
 #[derive(Debug, Error)]
@@ -35,6 +42,31 @@ pub enum ServeError {
     /// A rule that must always hold did not: going on could give two sessions the same lock.
     #[error("the server found itself broken (the log says how) and stopped; start it again")]
     Broken,
+    /// The data directory is another server's.
+    #[error(
+        "{dir} holds the storage of server {}, and this one was started as server {}; give the right --data or \
+         the right --id", of.0, started_as.0
+    )]
+    OtherServer {
+        /// Which directory.
+        dir: PathBuf,
+        /// Whose it is.
+        of: ServerId,
+        /// What the server was started as.
+        started_as: ServerId,
+    },
+    /// What is on the disk is not whole, or cannot be made.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It cannot become one of a cluster as it was started.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// The log cannot be taken up.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// It cannot go on.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The transport gave up.
     #[error("the server stopped: {0}; start it again")]
     Transport(#[from] tonic::transport::Error),
@@ -49,48 +81,42 @@ impl ServeError {
     }
 }
 
-/// Why the server ends a session. The text is what the client gets.
+/// Why the server ends a session's stream, where it is not the machine that does. The text is what the
+/// client gets; what the session has stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum SessionError {
+pub(crate) enum LinkError {
     #[error(transparent)]
     Wire(#[from] WireError),
-    #[error(
-        "a frame is longer than {FRAME_BYTES_MAX} bytes; send its operations in several; \
-         the session has ended and its locks are released"
-    )]
+    #[error("a frame is longer than {FRAME_BYTES_MAX} bytes; send what it says in several")]
     FrameTooLong,
-    #[error(
-        "a frame does not parse as glockwork.v1.ClientFrame ({0}); \
-         the session has ended and its locks are released"
-    )]
+    #[error("a frame does not parse as glockwork.v1.ToServerFrame ({0})")]
     FrameGarbled(String),
-    #[error("the connection broke: {0}; connect again, the locks are released")]
+    #[error("the connection broke: {0}; open another stream")]
     Connection(String),
     #[error("no hello came within {} s; send one as the first frame", HELLO_WAIT_MAX.as_secs())]
     HelloLate,
-    #[error(
-        "{OUTPUTS_QUEUED_MAX} outputs wait to be read; read the stream while sending; \
-         the session has ended and its locks are released"
-    )]
-    OutputsQueued,
-    #[error("the server has {SESSIONS_MAX} sessions, as many as it may; try again later")]
-    Sessions,
-    #[error("the lock server is stopping; connect again when it is back")]
-    Stopping,
+    #[error("the first frame has no hello; send one, alone")]
+    HelloMissing,
+    #[error("a second hello on one stream; open another stream")]
+    HelloAgain,
+    #[error("the connection was lost; open another stream")]
+    Lost,
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
 }
 
-impl From<SessionError> for Status {
-    fn from(error: SessionError) -> Self {
+impl From<LinkError> for Status {
+    fn from(error: LinkError) -> Self {
         let code = match &error {
-            SessionError::Wire(WireError::Version { .. }) => Code::FailedPrecondition,
-            SessionError::Wire(WireError::OperationsTooMany { .. })
-            | SessionError::Wire(WireError::ReportTooLong { .. })
-            | SessionError::FrameTooLong
-            | SessionError::OutputsQueued
-            | SessionError::Sessions => Code::ResourceExhausted,
-            SessionError::Wire(_) | SessionError::FrameGarbled(_) => Code::InvalidArgument,
-            SessionError::HelloLate => Code::DeadlineExceeded,
-            SessionError::Connection(_) | SessionError::Stopping => Code::Unavailable,
+            LinkError::Wire(WireError::OperationsTooMany { .. })
+            | LinkError::Wire(WireError::ReportTooLong { .. })
+            | LinkError::FrameTooLong => Code::ResourceExhausted,
+            LinkError::Wire(_)
+            | LinkError::FrameGarbled(_)
+            | LinkError::HelloMissing
+            | LinkError::HelloAgain => Code::InvalidArgument,
+            LinkError::HelloLate => Code::DeadlineExceeded,
+            LinkError::Connection(_) | LinkError::Lost | LinkError::Stopping(_) => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }
@@ -98,25 +124,53 @@ impl From<SessionError> for Status {
 
 /// Why somebody who looks at the server, or looks after it, gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum LookError {
+pub enum LookError {
+    /// No lockspace is called so.
     #[error("no lockspace \"{0}\" is open; ask for the status to see those that are")]
     NoSuchLockspace(String),
+    /// No session has this number.
     #[error("there is no session {0}; ask for the status to see those that are")]
     NoSuchSession(u64),
+    /// What it left goes when it is fenced.
+    #[error("session {0} is dead; its locks go when it is fenced, which dlm status shows")]
+    SessionDead(u64),
+    /// Too many look.
     #[error("{LOOKS_MAX} graphs are being collected already; try again in a second")]
     Looks,
+    /// The answer is too large.
     #[error("the graph takes {bytes} bytes; ask for one lockspace only")]
-    Size { bytes: usize },
+    Size {
+        /// How many bytes it would have.
+        bytes: usize,
+    },
+    /// The server may not do it now.
+    #[error(transparent)]
+    Order(#[from] OrderRefusal),
+    /// The request means nothing.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The server stops.
     #[error("the lock server is stopping; ask again when it is back")]
     Stopping,
+    /// The server does not run yet.
+    #[error("the server has not found its cluster yet; ask another one, or again later")]
+    Starting,
+}
+
+impl From<Stopping> for LookError {
+    fn from(_: Stopping) -> Self {
+        Self::Stopping
+    }
 }
 
 impl From<LookError> for Status {
     fn from(error: LookError) -> Self {
         let code = match error {
             LookError::NoSuchLockspace(_) | LookError::NoSuchSession(_) => Code::NotFound,
+            LookError::SessionDead(_) => Code::FailedPrecondition,
             LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
-            LookError::Stopping => Code::Unavailable,
+            LookError::Wire(_) => Code::InvalidArgument,
+            LookError::Order(_) | LookError::Stopping | LookError::Starting => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

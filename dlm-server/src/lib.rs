@@ -1,29 +1,31 @@
 //! The lock server: gRPC in front of [`dlm_core`].
 //!
-//! A lock's way through it: `rpc` reads a frame from a client's stream, parses it and hands it to the
-//! shard (`shard.rs`). The shard is one task that owns the lock table and the sessions; nobody else
-//! touches them, so there is no lock around them. It steps the table and puts what comes out into the
-//! outboxes of the sessions concerned (`outbox.rs`). Each client's stream takes whatever its outbox has
-//! and sends it as one frame.
+//! A lock's way through it: `rpc` reads a frame from a client's stream, parses it and hands it to the one
+//! loop ([`runtime`]) that owns the server's machine ([`node`]); nobody else touches that, so there is no lock
+//! around it. The loop steps the machine and does what comes out: answers and events go into the outboxes of
+//! the streams concerned, messages to other servers into theirs, entries of the log to the disk.
 //!
 //! Other programs take a server as a library through [`embedded`], and through nothing else.
 
+pub mod access;
 pub mod embedded;
 pub mod error;
+pub mod fence;
+pub mod founding;
+pub mod inspect;
+pub mod gate;
 pub mod limits;
 pub mod members;
+pub mod metrics;
 pub mod node;
 pub mod replica;
+pub mod runtime;
+pub mod settings;
 pub mod storage;
+pub mod tls;
+pub mod view;
 
-mod glocks;
-mod lockspaces;
-mod look;
-mod outbox;
 mod rpc;
-mod search;
-mod session;
-mod shard;
 
 pub use error::ServeError;
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};

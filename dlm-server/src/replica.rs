@@ -46,7 +46,7 @@ use dlm_core::{LogIndex, ServerId, Tick};
 use raft::eraftpb::MessageType;
 use raft::{RawNode, StateRole};
 
-use crate::members::Members;
+use crate::members::{Member, Members};
 use crate::storage::{Identity, Stored};
 
 use action::Sending;
@@ -150,7 +150,37 @@ impl Replica {
         replica.restored(snapshot, out);
         replica.settle();
         replica.drain(now, out);
+        replica.lead_at_once(now, out);
         Ok(replica)
+    }
+
+    /// Who decides alone waits for nobody: there is no other leader to be heard of. What is still to be
+    /// written goes first, as in [`tick`](Self::tick).
+    fn lead_at_once(&mut self, now: Tick, out: &mut Vec<Action>) {
+        if self.decides_alone() && self.persisting.is_empty() {
+            // `raft` refuses where it has yet to apply a change of the members; then its patience runs.
+            let _ = self.raw.campaign();
+            self.settle();
+            self.drain(now, out);
+        }
+    }
+
+    /// Whether this server is the only one with a vote: it leads, or will as soon as it stands for election.
+    #[must_use]
+    pub fn decides_alone(&self) -> bool {
+        let us = self.members().member(self.identity.server);
+        let is_us =
+            |member: Member| member.voter && member.identity == self.identity.server_identity;
+        us.is_some_and(is_us) && self.members().voters() == 1
+    }
+
+    /// Whether this server leads and has given out all that the leaders before it put into the log: what
+    /// follows from the members and from what was applied, no other leader had begun to change.
+    #[must_use]
+    pub fn knows_all(&self) -> bool {
+        let raft = &self.raw.raft;
+        let term = raft.raft_log.term(self.applied);
+        raft.state == StateRole::Leader && term.is_ok_and(|term| term == raft.term)
     }
 
     /// Takes one event and appends what follows from it.

@@ -28,6 +28,7 @@
 //!
 //! [`force_single_member`] makes a stopped server's storage that of a cluster of one.
 
+pub mod draft;
 pub mod engine;
 mod error;
 mod force;
@@ -37,10 +38,11 @@ mod mark;
 pub mod memory;
 mod write;
 
+pub use draft::Draft;
 pub use engine::EngineStorage;
 pub use error::StorageError;
 pub use force::{Forced, force_single_member};
-pub use identity::{ClusterId, Identity};
+pub use identity::{ClusterId, Identity, cluster_of};
 pub use memory::{Fault, MemoryStorage};
 pub use write::{Base, HardState, Snapshot, Write};
 

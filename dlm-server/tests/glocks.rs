@@ -2,12 +2,12 @@
 
 use dlm_core::{Mode, ResourceName};
 use dlm_server::embedded::Server;
-use glockwork_proto::frame::ClientFrame;
 use glockwork_proto::glocks::{Glock, GlocksPage, GlocksReport};
+use glockwork_proto::link::ToServerFrame;
 use glockwork_proto::wire::inspect_client::InspectClient;
-use glockwork_proto::{convert, wire};
+use glockwork_proto::{convert, render, wire};
 
-use crate::raw::{Raw, channel, serve};
+use crate::raw::{Raw, channel, resource, serve};
 
 mod raw;
 
@@ -24,7 +24,7 @@ async fn pages(server: &Server) -> Vec<GlocksPage> {
 
 fn glock(name: &str) -> Glock {
     Glock {
-        name: ResourceName::new(name.as_bytes()).unwrap(),
+        name: resource(name),
         state: Mode::Pr,
         target: Mode::Pr,
         demanded: None,
@@ -45,11 +45,11 @@ async fn answer(of: &mut Raw, names: &[&str], more: bool) -> Option<ResourceName
         glocks: names.iter().map(|name| glock(name)).collect(),
         more,
     });
-    of.send_frame(&ClientFrame {
+    let answer = render::to_server_frame(ToServerFrame {
         glocks,
-        ..ClientFrame::default()
-    })
-    .await;
+        ..ToServerFrame::default()
+    });
+    of.link.send(answer).await;
     query.after
 }
 
@@ -59,7 +59,7 @@ async fn a_session_is_asked_for_what_follows_its_last_name() {
     let mut a = Raw::join(&server, "a").await;
     let answers = async {
         assert_eq!(answer(&mut a, &["1", "2"], true).await, None);
-        let after = ResourceName::new(b"2").ok();
+        let after = Some(resource("2"));
         assert_eq!(answer(&mut a, &["3"], false).await, after);
     };
     let (pages, ()) = tokio::join!(pages(&server), answers);
@@ -83,7 +83,7 @@ async fn who_goes_back_or_does_not_answer_is_silent_and_who_has_gone_has_none() 
         answer(&mut goes_back, &["1", "2"], true).await;
         answer(&mut goes_back, &["2"], true).await;
         goes.glocks_query().await;
-        drop(goes);
+        goes.goodbye().await;
     };
     let (pages, ()) = tokio::join!(pages(&server), answers);
     let said: Vec<_> = pages

@@ -1,18 +1,20 @@
 //! Lockspaces, value blocks, orphans and listings over real streams.
 
+use dlm_core::cluster::CommandRefusal;
+use dlm_core::link::{EverywhereKind, Event, OperationKind};
 use dlm_core::{
     LockId, LockspaceOptions, Mode, Owner, Refusal, RequestFlags, Status, StatusFlags, ValueBlock,
     ValueLength,
 };
 use dlm_server::embedded::Server;
-use glockwork_proto::frame::{Event, LockspaceRefusal, OperationKind};
+use glockwork_proto::cluster::Answer;
 use glockwork_proto::listing::LockedResource;
 use glockwork_proto::wire::inspect_client::InspectClient;
 use glockwork_proto::wire::lock_client::LockClient;
-use glockwork_proto::{Name, convert, wire};
+use glockwork_proto::{convert, wire};
 use tonic::Code;
 
-use crate::raw::{Raw, Told, channel, serve};
+use crate::raw::{Raw, Told, channel, of_table, serve};
 
 mod raw;
 
@@ -25,22 +27,12 @@ fn options(value_length: usize, breaks_deadlocks: bool) -> LockspaceOptions {
     }
 }
 
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
 /// A request with flags, for a task.
 fn request(of: &Raw, lock: u64, mode: Mode, (flags, owner): (RequestFlags, u64)) -> OperationKind {
-    let OperationKind::Request {
-        lockspace, name, ..
-    } = of.request_for(lock, "r", mode)
-    else {
-        panic!("a request");
-    };
     OperationKind::Request {
-        lockspace,
+        lockspace: of.lockspace,
         lock: LockId(lock),
-        name,
+        name: raw::resource("r"),
         mode,
         flags,
         owner: Owner(owner),
@@ -56,10 +48,12 @@ fn unlock(lock: u64, flags: RequestFlags, value: &[u8]) -> OperationKind {
 }
 
 async fn listed(server: &Server, lockspace: &str) -> Vec<LockedResource> {
-    let lockspace = lockspace.to_owned();
+    let request = wire::LocksRequest {
+        lockspace: lockspace.into(),
+        local: false,
+    };
     let mut client = InspectClient::new(channel(server).await);
-    let pages = client.locks(wire::LocksRequest { lockspace }).await;
-    let mut pages = pages.unwrap().into_inner();
+    let mut pages = client.locks(request).await.unwrap().into_inner();
     let mut all = Vec::new();
     while let Some(page) = pages.message().await.unwrap() {
         all.extend(convert::locks_page(page).unwrap());
@@ -72,20 +66,13 @@ async fn who_makes_a_lockspace_chooses_what_it_is_like() {
     let server = serve().await;
     let mut a = Raw::join(&server, "a").await;
     let mut b = Raw::join(&server, "b").await;
-    a.open(name("wide"), Some(options(64, false))).await;
-    b.open(name("wide"), None).await;
+    let wide = of_table(options(64, false));
+    assert_eq!(a.open("wide", Some(wide)).await, Ok(wide));
+    assert_eq!(b.open("wide", None).await, Ok(wide));
     assert_eq!(a.lockspace, b.lockspace);
-    let other = OperationKind::OpenLockspace {
-        name: name("wide"),
-        options: Some(options(32, false)),
-    };
-    b.send(other).await;
-    let why = LockspaceRefusal::Options(options(64, false));
-    let event = b.event().await;
-    assert!(
-        matches!(event, Event::LockspaceRefused { why: told, .. } if told == why),
-        "{event:?}"
-    );
+    let other = Some(of_table(options(32, false)));
+    let refused = b.open("wide", other).await;
+    assert_eq!(refused, Err(CommandRefusal::Options(wide)));
 
     a.send(request(&a, 1, Mode::Ex, (VALBLK, 0))).await;
     a.told().await;
@@ -95,13 +82,12 @@ async fn who_makes_a_lockspace_chooses_what_it_is_like() {
     // Another lock keeps the resource, and with it the value.
     b.hold(2, "r", Mode::Nl).await;
     a.send(unlock(1, VALBLK, &[7; 64])).await;
-    a.told().await;
+    let stored = a.done().await.value_sequence;
     b.send(request(&b, 1, Mode::Pr, (VALBLK, 0))).await;
-    let Event::Done { value, flags, .. } = b.event().await else {
-        panic!("it is granted");
-    };
-    assert_eq!(value.unwrap().as_bytes(), [7; 64]);
-    assert_eq!(flags, StatusFlags::empty());
+    let read = b.done().await;
+    let (number, value) = read.value.expect("a value");
+    assert_eq!((number, value.as_bytes()), (stored, &[7; 64][..]));
+    assert_eq!(read.flags, StatusFlags::empty());
 }
 
 #[tokio::test]
@@ -110,8 +96,9 @@ async fn a_value_is_not_valid_after_its_writer_was_lost() {
     let mut a = Raw::join(&server, "a").await;
     let mut b = Raw::join(&server, "b").await;
     b.hold(1, "r", Mode::Nl).await;
-    a.hold(1, "r", Mode::Ex).await;
-    drop(a);
+    a.send(request(&a, 1, Mode::Ex, (VALBLK, 0))).await;
+    a.told().await;
+    a.goodbye().await;
     b.send(OperationKind::Convert {
         lock: LockId(1),
         mode: Mode::Pr,
@@ -120,13 +107,31 @@ async fn a_value_is_not_valid_after_its_writer_was_lost() {
         value: None,
     })
     .await;
-    let Event::Done { flags, status, .. } = b.event().await else {
-        panic!("it is granted");
+    let mut event = b.event().await;
+    if matches!(event, Event::Queued { .. }) {
+        event = b.event().await;
+    }
+    let Event::Done(done) = event else {
+        panic!("it is granted: {event:?}");
     };
-    assert_eq!((status, flags), (Status::Granted, StatusFlags::empty()));
+    assert_eq!(done.status, Status::Granted);
     let listed = listed(&server, "test").await;
-    assert!(!listed[0].value_valid);
-    assert_eq!(listed[0].value, None);
+    let said = done.flags.contains(StatusFlags::VALNOTVALID);
+    assert_eq!((listed[0].value_valid, said), (false, done.value.is_some()));
+}
+
+/// What the session says of its locks goes over the stream, what the cluster is to know by a call.
+async fn leave(of: &mut Raw) -> (u32, Answer<()>) {
+    let lockspace = of.lockspace;
+    of.send_everywhere(EverywhereKind::LeaveLockspace { lockspace })
+        .await;
+    let gone = of.purged().await;
+    let request = wire::LeaveLockspaceRequest {
+        session: of.session.0,
+        lockspace: lockspace.0,
+    };
+    let reply = of.calls.leave_lockspace(request).await.unwrap();
+    (gone, convert::plain_reply(reply.into_inner()).unwrap())
 }
 
 #[tokio::test]
@@ -140,23 +145,44 @@ async fn leaving_a_lockspace_takes_the_locks_along_and_the_last_one_ends_it() {
     a.told().await;
     b.request(1, "r", Mode::Ex).await;
     assert_eq!(a.told().await, Told::Blocking(1, Mode::Ex));
-    let leave = || OperationKind::LeaveLockspace { lockspace };
-    a.send(leave()).await;
-    assert!(matches!(a.event().await, Event::Purged { locks: 1, .. }));
+    assert_eq!(leave(&mut a).await, (1, Answer::Done(())));
     assert_eq!(
         b.told().await,
         Told::Done(1, Status::Granted, Some(Mode::Ex))
     );
-    a.send(leave()).await;
-    let refused = Status::Refused(Refusal::NoSuchLockspace);
-    assert_eq!(a.told().await, Told::Done(0, refused, None));
     a.request(2, "r", Mode::Nl).await;
+    let refused = Status::Refused(Refusal::NoSuchLockspace);
     assert_eq!(a.told().await, Told::Done(2, refused, None));
+    let not_open = Answer::Refused(CommandRefusal::LockspaceNotOpen);
+    let request = wire::LeaveLockspaceRequest {
+        session: a.session.0,
+        lockspace: lockspace.0,
+    };
+    let reply = a.calls.leave_lockspace(request).await.unwrap();
+    let again = convert::plain_reply(reply.into_inner()).unwrap();
+    assert_eq!(again, not_open);
 
-    b.send(leave()).await;
-    assert!(matches!(b.event().await, Event::Purged { locks: 1, .. }));
-    b.open(name("test"), Some(options(128, false))).await;
+    assert_eq!(leave(&mut b).await, (1, Answer::Done(())));
+    let other = of_table(options(128, false));
+    assert_eq!(b.open("test", Some(other)).await, Ok(other));
     assert_ne!(b.lockspace, lockspace, "it is another one");
+}
+
+/// The call alone takes them along, too: a client may be gone before it says more.
+#[tokio::test]
+async fn a_lockspace_that_is_left_by_the_call_alone() {
+    let server = serve().await;
+    let mut a = Raw::join(&server, "a").await;
+    let mut b = Raw::join(&server, "b").await;
+    a.hold(1, "r", Mode::Ex).await;
+    let request = wire::LeaveLockspaceRequest {
+        session: a.session.0,
+        lockspace: a.lockspace.0,
+    };
+    let reply = a.calls.leave_lockspace(request).await.unwrap();
+    let answer = convert::plain_reply(reply.into_inner()).unwrap();
+    assert_eq!(answer, Answer::Done(()));
+    assert!(b.could_get("r", Mode::Ex).await);
 }
 
 #[tokio::test]
@@ -169,30 +195,31 @@ async fn orphans_are_left_adopted_and_purged() {
         a.told().await;
     }
     let owner = Owner(5);
-    a.send(OperationKind::OwnerEnded { owner }).await;
+    a.send_everywhere(EverywhereKind::OwnerEnded { owner })
+        .await;
     for lock in 1..=3 {
         let lock = LockId(lock);
         assert_eq!(a.event().await, Event::Orphaned { lock, owner });
     }
-    assert!(matches!(a.event().await, Event::Purged { locks: 0, .. }));
+    assert_eq!(a.purged().await, 0);
 
     let adopt = (RequestFlags::ORPHAN, 6);
     a.send(request(&a, 9, Mode::Pr, adopt)).await;
     let adopted = Told::Done(1, Status::Adopted, Some(Mode::Pr));
     assert_eq!(a.told().await, adopted, "under the orphan's own number");
-    let purge = OperationKind::PurgeOrphans {
+    let purge = EverywhereKind::PurgeOrphans {
         lockspace: a.lockspace,
         owner: Some(Owner(77)),
     };
-    a.send(purge).await;
-    assert!(matches!(a.event().await, Event::Purged { locks: 0, .. }));
+    a.send_everywhere(purge).await;
+    assert_eq!(a.purged().await, 0);
 
     // By somebody else, and the session hears nothing of it.
     let mut client = LockClient::new(channel(&server).await);
     let purge = |session| wire::PurgeRequest {
         lockspace: "test".into(),
         session,
-        owner: None,
+        ..wire::PurgeRequest::default()
     };
     let purged = client.purge(purge(a.session.0)).await.unwrap();
     assert_eq!(purged.into_inner().locks, 2);
@@ -200,6 +227,24 @@ async fn orphans_are_left_adopted_and_purged() {
     assert_eq!(a.told().await, Told::Done(1, Status::Unlocked, None));
     let nobody = client.purge(purge(999)).await.unwrap_err();
     assert_eq!(nobody.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn orphans_go_with_their_session() {
+    let server = serve().await;
+    let mut a = Raw::join(&server, "a").await;
+    let mut b = Raw::join(&server, "b").await;
+    let persistent = RequestFlags::PERSISTENT;
+    a.send(request(&a, 1, Mode::Ex, (persistent, 5))).await;
+    a.told().await;
+    let owner = Owner(5);
+    a.send_everywhere(EverywhereKind::OwnerEnded { owner })
+        .await;
+    let lock = LockId(1);
+    assert_eq!(a.event().await, Event::Orphaned { lock, owner });
+    assert!(!b.could_get("r", Mode::Cr).await, "an orphan is held");
+    a.goodbye().await;
+    assert!(b.could_get("r", Mode::Ex).await);
 }
 
 #[tokio::test]
@@ -218,6 +263,7 @@ async fn a_listing_has_every_lock_and_lockspace() {
     };
     assert_eq!(resource.lockspace, "test");
     assert_eq!(resource.name.as_bytes(), b"r");
+    assert_eq!(resource.epoch, a.epochs[&a.slot_of("r")]);
     let [held, waits] = &resource.locks[..] else {
         panic!("two locks: {resource:?}");
     };
@@ -226,8 +272,8 @@ async fn a_listing_has_every_lock_and_lockspace() {
     assert_eq!((waits.granted, waits.requested), (None, Some(Mode::Cr)));
 
     let mut client = InspectClient::new(channel(&server).await);
-    let reply = client.lockspaces(wire::LockspacesRequest {}).await.unwrap();
-    let lockspaces = convert::lockspaces(reply.into_inner()).unwrap();
+    let reply = client.lockspaces(wire::LockspacesRequest { local: false });
+    let lockspaces = convert::lockspaces(reply.await.unwrap().into_inner()).unwrap();
     let [lockspace] = &lockspaces[..] else {
         panic!("one lockspace: {lockspaces:?}");
     };
@@ -235,6 +281,7 @@ async fn a_listing_has_every_lock_and_lockspace() {
     assert_eq!(lockspace.sessions.len(), 2);
     let unknown = wire::LocksRequest {
         lockspace: "nowhere".into(),
+        local: false,
     };
     let unknown = client.locks(unknown).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
@@ -250,7 +297,8 @@ async fn a_deadlock_is_broken_where_the_lockspace_wants_it() {
     for (first, breaks) in [(1, false), (11, true)] {
         let space = if breaks { "breaks" } else { "stands" };
         for raw in [&mut a, &mut b] {
-            raw.open(name(space), Some(options(32, breaks))).await;
+            let wanted = Some(of_table(options(32, breaks)));
+            raw.open(space, wanted).await.unwrap();
         }
         a.hold(first, "x", Mode::Ex).await;
         b.hold(first, "y", Mode::Ex).await;

@@ -4,9 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use crate::raw::serve;
-
-mod raw;
+use dlm_server::embedded::Server;
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlm-server"));
@@ -14,6 +12,7 @@ fn program(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("GLOCKWORK_LISTEN")
         .env_remove("GLOCKWORK_LOG")
+        .env_remove("DLM_SERVER_CONFIG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -40,9 +39,56 @@ fn a_usage_error_is_2_and_help_is_0() {
     assert!(help.contains("127.0.0.1:7170"), "{help}");
 }
 
+#[test]
+fn all_mistakes_are_said_a_line_each() {
+    let output = program(&["--listen", "here", "--id", "0", "--peer", "2"])
+        .env("DLM_SERVER_LOG", "dlm_server=loud")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    for begins in ["--listen: ", "--id: ", "--peer: ", "DLM_SERVER_LOG: "] {
+        let begins = format!("dlm-server: {begins}");
+        assert!(said.lines().any(|line| line.starts_with(&begins)), "{said}");
+    }
+    let all_ours = said.lines().all(|line| line.starts_with("dlm-server: "));
+    assert!(all_ours, "{said}");
+}
+
+#[test]
+fn a_check_shows_what_is_in_effect_and_does_not_serve() {
+    let output = program(&["--check", "--listen", "127.0.0.1:1"])
+        .env("DLM_SERVER_SESSION_LEASE_MS", "7000")
+        .env("DLM_SERVER_LISTN", "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "listen = \"127.0.0.1:1\"  # --listen",
+        "session-lease-ms = 7000  # DLM_SERVER_SESSION_LEASE_MS",
+        "log = \"info\"  # default",
+        "# data is not set",
+    ] {
+        assert!(shown.lines().any(|one| one == line), "{line}: {shown}");
+    }
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("DLM_SERVER_LISTN"), "{said}");
+
+    let output = program(&["--check", "--json", "--id", "3"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let id = serde_json::json!({ "value": 3, "source": "--id" });
+    assert_eq!(document["settings"]["id"], id);
+}
+
 #[tokio::test]
 async fn a_taken_port_is_1_and_one_line() {
-    let server = serve().await;
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::start(any).await.unwrap();
     let listen = server.addr().to_string();
     let output = program(&["--log", "off", "--listen", &listen])
         .output()
@@ -61,7 +107,10 @@ fn it_says_where_it_serves_and_stops_on_a_signal() {
     let mut server = Killed(program(&["--listen", "127.0.0.1:0"]).spawn().unwrap());
     let mut log = BufReader::new(server.0.stderr.take().unwrap());
     let mut line = String::new();
-    log.read_line(&mut line).unwrap();
+    while !line.contains("serving on") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it says so");
+    }
     let (_, addr) = line.trim_end().rsplit_once(' ').unwrap();
     let addr: SocketAddr = addr.parse().unwrap_or_else(|_| panic!("{line}"));
     TcpStream::connect(addr).unwrap();

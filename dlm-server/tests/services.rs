@@ -1,6 +1,7 @@
 //! Health, reflection, numbers, and the lock graph.
 
 use dlm_core::Mode;
+use glockwork_proto::wire::cluster_client::ClusterClient;
 use glockwork_proto::wire::inspect_client::InspectClient;
 use glockwork_proto::{convert, wire};
 use tonic::Code;
@@ -13,11 +14,21 @@ use crate::raw::{Raw, Told, channel, serve};
 
 mod raw;
 
+const SERVICES: [&str; 7] = [
+    "glockwork.v1.Link",
+    "glockwork.v1.Cluster",
+    "glockwork.v1.Inspect",
+    "glockwork.v1.Lock",
+    "glockwork.v1.Peer",
+    "glockwork.v1.Founding",
+    "glockwork.v1.Fault",
+];
+
 #[tokio::test]
 async fn health_says_serving() {
     let server = serve().await;
     let mut client = HealthClient::new(channel(&server).await);
-    for service in ["", "glockwork.v1.Lock", "glockwork.v1.Inspect"] {
+    for service in ["", SERVICES[0], SERVICES[1], SERVICES[2]] {
         let service = service.into();
         let reply = client.check(HealthCheckRequest { service }).await.unwrap();
         assert_eq!(reply.into_inner().status(), ServingStatus::Serving);
@@ -36,12 +47,9 @@ async fn reflection_lists_the_services_and_describes_them() {
         host: String::new(),
         message_request: Some(message_request),
     };
-    let requests = tokio_stream::iter([
-        ask(MessageRequest::ListServices(String::new())),
-        ask(MessageRequest::FileContainingSymbol(
-            "glockwork.v1.Inspect".into(),
-        )),
-    ]);
+    let described = SERVICES.map(|name| ask(MessageRequest::FileContainingSymbol(name.into())));
+    let list = ask(MessageRequest::ListServices(String::new()));
+    let requests = tokio_stream::iter([list].into_iter().chain(described));
     let response = client.server_reflection_info(requests).await.unwrap();
     let mut answers = response.into_inner();
     let mut answer = async || answers.message().await.unwrap().unwrap().message_response;
@@ -49,16 +57,14 @@ async fn reflection_lists_the_services_and_describes_them() {
         panic!("a list");
     };
     let names: Vec<_> = list.service.into_iter().map(|it| it.name).collect();
-    for wanted in [
-        "glockwork.v1.Lock",
-        "glockwork.v1.Inspect",
-        "grpc.health.v1.Health",
-    ] {
+    for wanted in SERVICES.iter().chain(&["grpc.health.v1.Health"]) {
         assert!(names.iter().any(|name| name == wanted), "{names:?}");
     }
-    let Some(MessageResponse::FileDescriptorResponse(_)) = answer().await else {
-        panic!("a description");
-    };
+    for name in SERVICES {
+        let Some(MessageResponse::FileDescriptorResponse(_)) = answer().await else {
+            panic!("a description of {name}");
+        };
+    }
 }
 
 /// Older tools know only this one.
@@ -80,7 +86,7 @@ async fn reflection_speaks_the_older_version_too() {
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("a list");
     };
-    assert!(list.service.iter().any(|it| it.name == "glockwork.v1.Lock"));
+    assert!(list.service.iter().any(|it| it.name == SERVICES[0]));
 }
 
 #[tokio::test]
@@ -93,17 +99,45 @@ async fn the_status_counts_sessions_locks_and_waiters() {
     assert_eq!(a.told().await, Told::Blocking(1, Mode::Ex));
 
     let mut client = InspectClient::new(channel(&server).await);
-    let reply = client.status(wire::StatusRequest {}).await.unwrap();
-    let status = reply.into_inner();
+    let reply = client.status(wire::StatusRequest { local: false }).await;
+    let status = reply.unwrap().into_inner();
     assert_eq!(status.lockspaces, ["test"]);
     assert_eq!((status.resources, status.locks, status.waiting), (1, 2, 1));
     let sessions: Vec<_> = status
         .sessions
         .iter()
-        .map(|it| (&it.name[..], it.locks, it.waiting, it.operations))
+        .map(|it| {
+            let link = (it.operations, it.streams, it.dead);
+            (&it.name[..], it.locks, it.waiting, link)
+        })
         .collect();
-    assert_eq!(sessions, [("a", 1, 0, 2), ("b", 1, 1, 2)]);
+    let link = (1, 1, false);
+    assert_eq!(sessions, [("a", 1, 0, link), ("b", 1, 1, link)]);
     assert!(status.uptime_us > 0 && !status.version.is_empty());
+    assert_eq!((status.server, status.leader), (1, 1));
+    let coverage = status.coverage.expect("how much it shows");
+    assert_eq!((coverage.slots.len(), coverage.unreachable.len()), (256, 0));
+}
+
+#[tokio::test]
+async fn the_clusters_status_counts_leases_and_streams() {
+    let server = serve().await;
+    let a = Raw::join(&server, "a").await;
+    let mut client = ClusterClient::new(channel(&server).await);
+    let reply = client.status(wire::ClusterStatusRequest { local: false });
+    let status = reply.await.unwrap().into_inner();
+    assert_eq!((status.leader, status.server), (1, 1));
+    let [report] = &status.reports[..] else {
+        panic!("one report: {status:?}");
+    };
+    assert_eq!((report.serving, report.streams), (256, 1));
+    let of_session = wire::lease_left::Who::Session(a.session.0);
+    let mut leases = status.leases.iter();
+    let lease = leases.find(|one| one.who == Some(of_session));
+    let left_us = lease.expect("it has a lease").left_us;
+    assert!(left_us > 0 && left_us <= status.session_lease_us);
+    let state = status.state.expect("a state");
+    assert!(state.sessions.iter().all(|one| one.nonce.is_empty()));
 }
 
 async fn graph(client: &mut InspectClient<tonic::transport::Channel>) -> wire::GraphReply {
@@ -177,9 +211,12 @@ async fn the_graph_of_one_lockspace_and_of_one_that_is_not() {
     a.hold(1, "r", Mode::Pr).await;
     let client = InspectClient::new(channel(&server).await);
     let ask = |lockspace: &str| {
-        let lockspace = lockspace.into();
+        let request = wire::GraphRequest {
+            lockspace: lockspace.into(),
+            ..wire::GraphRequest::default()
+        };
         let mut client = client.clone();
-        async move { client.graph(wire::GraphRequest { lockspace }).await }
+        async move { client.graph(request).await }
     };
     let reply = ask("test").await.unwrap().into_inner();
     assert_eq!(reply.resources.len(), 1);
@@ -187,4 +224,27 @@ async fn the_graph_of_one_lockspace_and_of_one_that_is_not() {
     let status = ask("other").await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert!(status.message().contains("other"), "{status}");
+}
+
+/// What ends a wait names it exactly, or ends nothing.
+#[tokio::test]
+async fn a_wait_that_is_not_there_is_not_ended() {
+    let server = serve().await;
+    let a = Raw::join(&server, "a").await;
+    let mut client = InspectClient::new(channel(&server).await);
+    let request = wire::EndWaitRequest {
+        slot: 256,
+        ..wire::EndWaitRequest::default()
+    };
+    let status = client.end_wait(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let request = wire::EndWaitRequest {
+        slot: 0,
+        epoch: a.epochs[&dlm_core::SlotId::new(0).unwrap()].0,
+        session: a.session.0,
+        lock: 1,
+        serial: 1,
+    };
+    let reply = client.end_wait(request).await.unwrap().into_inner();
+    assert!(!reply.ended);
 }

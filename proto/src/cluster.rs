@@ -1,6 +1,6 @@
 //! What the calls of the cluster service carry, as plain values.
 
-use dlm_core::cluster::{ClusterOptions, CommandRefusal, Endpoint, Master, Slot};
+use dlm_core::cluster::{ClusterOptions, CommandRefusal, Endpoint};
 use dlm_core::{LockspaceId, LogIndex, SessionId};
 
 /// How a call ended.
@@ -36,15 +36,4 @@ pub struct Opened {
     pub options: ClusterOptions,
     /// The dead sessions whose journals are to be replayed before a lock is taken.
     pub replays: Vec<SessionId>,
-}
-
-/// Which server masters which slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlotMap {
-    /// The entry that it is as of.
-    pub index: LogIndex,
-    /// All slots in order.
-    pub slots: Vec<Slot>,
-    /// The servers that run, and where they are found.
-    pub servers: Vec<(Master, Endpoint)>,
 }

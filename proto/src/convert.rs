@@ -2,34 +2,46 @@
 //!
 //! Two kinds of mistakes are told apart. A message that means nothing is a [`WireError`], and the
 //! stream it came on ends. An operation that is well formed but asks for what nobody may have, such
-//! as a resource name that is too long, comes out as a [`RefusedOperation`](crate::frame::RefusedOperation),
-//! or as [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's
-//! number and the stream goes on.
+//! as a resource name that is too long, comes out as
+//! [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's number and
+//! the stream goes on.
 
+mod call;
 mod claims;
-mod client_frame;
 mod cluster;
 mod cluster_state;
+mod coverage;
+mod founding;
+mod fault;
 mod from_server;
 mod glocks;
+mod graph;
 mod holders;
 mod listing;
-mod server_frame;
+mod peer;
+mod peer_image;
 mod slot_map;
 mod to_server;
 mod words;
 
-pub use client_frame::{ParsedClientFrame, client_frame, hello};
+pub use call::{
+    call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join, call_keep_alive,
+    call_leave_lockspace, call_map, call_open_lockspace, call_remove_server, call_replayed, endpoint,
+};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply, plain_reply,
 };
 pub use cluster_state::{parts, snapshot};
+pub use founding::introduction;
+pub use coverage::coverage;
+pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
+pub use graph::graph_resources;
 pub use listing::{locks_page, lockspaces};
-pub use server_frame::{server_frame, welcome};
+pub use peer::{peer_frame, peer_welcome};
 pub use to_server::to_server_frame;
-pub use words::{lockspace_refusal, mode, mode_or_none, queue, reason, role, status};
+pub use words::{mode, mode_or_none, queue, reason, role, status};
 
 use dlm_core::{LockspaceOptions, ResourceName, ValueBlock, ValueLength};
 

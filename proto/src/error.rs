@@ -2,11 +2,14 @@
 
 use dlm_core::cluster::TextRefusal;
 use dlm_core::invariants::Violation;
+use dlm_core::recovery::IMAGE_ENTRIES_MAX;
 use dlm_core::slot::SLOTS;
 use thiserror::Error;
 
+use crate::fault::FAULT_DELAY_US_MAX;
 use crate::limits::{
-    GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, REPORT_ENTRIES_MAX,
+    GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, PEER_MESSAGES_MAX,
+    REPORT_ENTRIES_MAX,
 };
 use crate::version::VersionRange;
 
@@ -160,6 +163,25 @@ pub enum WireError {
         /// How many edges there are.
         edges: usize,
     },
+    /// A fault at a server that cannot be.
+    #[error("0 is not a server's number; servers are counted from 1")]
+    FaultServer,
+    /// A fault on a link that is none.
+    #[error(
+        "there is no link between {from} and {to}; name two members that differ, one of them a server"
+    )]
+    FaultLink {
+        /// One end.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// A fault that lets bytes arrive too late.
+    #[error("a delay of {us} us; give at most {FAULT_DELAY_US_MAX}, a minute")]
+    FaultDelay {
+        /// How much later.
+        us: u64,
+    },
     /// Bytes that are no message of this kind: of a log or a snapshot, which are ours, so that something
     /// has changed them.
     #[error("bytes that are no {what}; the disk or the sender is broken")]
@@ -172,6 +194,42 @@ pub enum WireError {
     NonceLength {
         /// How many it has.
         bytes: usize,
+    },
+    /// A random number of another length than it is made with.
+    #[error("{what} has {bytes} bytes; it has 16")]
+    IdentityLength {
+        /// What it is.
+        what: &'static str,
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// Versions of the protocol that are none.
+    #[error("versions from {min} to {max} are none; name the oldest and the newest that you speak")]
+    VersionRange {
+        /// The oldest.
+        min: u32,
+        /// The newest.
+        max: u32,
+    },
+    /// A frame of too many messages between servers.
+    #[error("a frame of {count} messages; send at most {PEER_MESSAGES_MAX} in one")]
+    PeerMessagesTooMany {
+        /// How many it has.
+        count: usize,
+    },
+    /// A piece of a table that is too long.
+    #[error("a piece of {count} entries of a table; send at most {IMAGE_ENTRIES_MAX} in one")]
+    ImageTooLong {
+        /// How many it has.
+        count: usize,
+    },
+    /// A byte of flags that has more than eight.
+    #[error("{what} of {bits:#x}; there are eight of them")]
+    Bits {
+        /// Which.
+        what: &'static str,
+        /// As it came.
+        bits: u32,
     },
     /// A name, an address or a reason that nobody can have.
     #[error("{what}: {why}")]

@@ -3,7 +3,7 @@
 
 use dlm_core::{LockspaceId, Mode, Owner, ResourceName, SessionId};
 
-use crate::frame::QueryId;
+use crate::holders::QueryId;
 use crate::limits::{GLOCKS_PER_PAGE_MAX, OBJECT_BYTES_MAX};
 use crate::name::Name;
 

@@ -42,6 +42,17 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// without either side holding the text of all of them.
 pub const LOCKS_PER_PAGE_MAX: usize = 2048;
 
+/// The most bytes in an encoded frame between servers. The longest message is one of the log's replicas with
+/// a snapshot of the whole state in it: 64 MiB; the rest is for what is around it.
+pub const PEER_MESSAGE_BYTES_MAX: usize = (64 << 20) + (1 << 10);
+
+/// From how many bytes on nothing more is put into a frame between servers: a long frame is a long wait for
+/// what comes after it, a lease's renewal among them. One message alone may be longer.
+pub const PEER_FRAME_BYTES_FULL: usize = 1 << 20;
+
+/// The most messages in one frame between servers.
+pub const PEER_MESSAGES_MAX: usize = 2048;
+
 /// More than an encoded operation or event can take: a value block, seven numbers of up to ten bytes, and
 /// their tags. What carries a resource's name carries no value. A slot of a map with a server of its own
 /// takes less, and a claim with two values less than twice this.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use dlm_core::link::{FromServer, ToServer};
 
-use crate::frame::{HoldersReport, QueryId};
+use crate::holders::{HoldersReport, QueryId};
 use crate::glocks::{GlocksQuery, GlocksReport};
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 

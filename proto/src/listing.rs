@@ -2,8 +2,8 @@
 
 use dlm_core::deadlock::Queue;
 use dlm_core::{
-    LockId, LockspaceId, LockspaceOptions, Mode, Owner, RequestFlags, ResourceName, SessionId,
-    StatusFlags, Token, ValueBlock,
+    Epoch, LockId, LockspaceId, LockspaceOptions, Mode, Owner, RequestFlags, ResourceName,
+    ServerId, SessionId, StatusFlags, Token, ValueBlock,
 };
 
 /// A resource with its locks.
@@ -19,6 +19,10 @@ pub struct LockedResource {
     pub value_valid: bool,
     /// Its locks: granted (the newest first), converting, waiting, each queue in its order.
     pub locks: Vec<LockedLock>,
+    /// The server that masters it.
+    pub server: ServerId,
+    /// Its slot's epoch.
+    pub epoch: Epoch,
 }
 
 /// A lock.

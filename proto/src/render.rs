@@ -1,28 +1,42 @@
 //! From the domain to the wire.
 
+mod call;
 mod claims;
-mod client_frame;
 mod cluster;
 mod cluster_state;
+mod coverage;
+mod founding;
+mod fault;
 mod from_server;
 mod glocks;
 mod graph;
 mod holders;
 mod listing;
-mod server_frame;
+mod peer;
+mod peer_image;
 mod slot_map;
 mod to_server;
 pub(crate) mod words;
 
-pub use client_frame::{client_frame, hello};
+pub use call::{call, call_answer};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
     options as cluster_options, plain_reply,
 };
 pub use cluster_state::{snapshot, status};
+pub use founding::{identity, introduction};
+pub use coverage::coverage;
+pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
-pub use graph::{GraphParts, Names, graph_reply};
-pub use listing::{LocksPages, lockspaces};
-pub use server_frame::{server_frame, welcome};
+pub use graph::{GraphParts, Names, graph_reply, graph_resources};
+pub use listing::{ListedResource, LocksPages, lockspaces};
+pub use peer::{peer_frame, peer_welcome};
 pub use to_server::to_server_frame;
+
+use dlm_core::ValueBlock;
+use prost::bytes::Bytes;
+
+pub(crate) fn value_bytes(value: &ValueBlock) -> Bytes {
+    Bytes::copy_from_slice(value.as_bytes())
+}

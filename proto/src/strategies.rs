@@ -1,6 +1,7 @@
 //! Arbitrary messages for the property tests of both directions.
 
 pub(crate) mod link;
+pub(crate) mod peer;
 
 use dlm_core::deadlock::{GlockReport, HolderReport, Role};
 use dlm_core::{
@@ -12,11 +13,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::frame::{
-    ClientFrame, Event, HoldersReport, LockspaceRefusal, Operation, OperationKind, QueryId,
-    ServerFrame,
-};
 use crate::glocks::{Glock, GlockHolder, GlocksQuery, GlocksReport, ObjectLines};
+use crate::holders::{HoldersReport, QueryId};
 use crate::name::Name;
 
 fn mode() -> impl Strategy<Value = Mode> {
@@ -44,65 +42,6 @@ fn options() -> impl Strategy<Value = LockspaceOptions> {
         value_length: ValueLength::new(8 * words).unwrap(),
         breaks_deadlocks,
     })
-}
-
-fn kind() -> impl Strategy<Value = OperationKind> {
-    prop_oneof![on_a_lock(), on_many()]
-}
-
-fn on_many() -> impl Strategy<Value = OperationKind> {
-    let owner = || any::<u64>().prop_map(Owner);
-    let lockspace = || any::<u32>().prop_map(LockspaceId);
-    prop_oneof![
-        (name(), option::of(options()))
-            .prop_map(|(name, options)| OperationKind::OpenLockspace { name, options }),
-        lockspace().prop_map(|lockspace| OperationKind::LeaveLockspace { lockspace }),
-        owner().prop_map(|owner| OperationKind::OwnerEnded { owner }),
-        (lockspace(), option::of(owner()))
-            .prop_map(|(lockspace, owner)| OperationKind::PurgeOrphans { lockspace, owner }),
-    ]
-}
-
-fn on_a_lock() -> impl Strategy<Value = OperationKind> {
-    let lock = || any::<u64>().prop_map(LockId);
-    let owner = || any::<u64>().prop_map(Owner);
-    prop_oneof![
-        (
-            any::<u32>(),
-            lock(),
-            resource_name(),
-            mode(),
-            flags(),
-            owner()
-        )
-            .prop_map(|(lockspace, lock, name, mode, flags, owner)| {
-                OperationKind::Request {
-                    lockspace: LockspaceId(lockspace),
-                    lock,
-                    name,
-                    mode,
-                    flags,
-                    owner,
-                }
-            }),
-        (lock(), mode(), flags(), owner(), value()).prop_map(
-            |(lock, mode, flags, owner, value)| {
-                OperationKind::Convert {
-                    lock,
-                    mode,
-                    flags,
-                    owner,
-                    value,
-                }
-            }
-        ),
-        (lock(), flags(), value()).prop_map(|(lock, flags, value)| OperationKind::Unlock {
-            lock,
-            flags,
-            value
-        }),
-        lock().prop_map(|lock| OperationKind::Cancel { lock }),
-    ]
 }
 
 fn holder() -> impl Strategy<Value = HolderReport> {
@@ -194,98 +133,4 @@ fn glocks_query() -> impl Strategy<Value = GlocksQuery> {
         lockspace: LockspaceId(lockspace),
         after,
     })
-}
-
-/// A frame with operations numbered from 1.
-pub(crate) fn client_frame() -> impl Strategy<Value = ClientFrame> {
-    (
-        vec(kind(), 0..8),
-        option::of(report()),
-        option::of(glocks_report()),
-        any::<bool>(),
-    )
-        .prop_map(|(kinds, report, glocks, goodbye)| ClientFrame {
-            operations: (1..)
-                .zip(kinds)
-                .map(|(op, kind)| Operation { op: OpId(op), kind })
-                .collect(),
-            report,
-            glocks,
-            goodbye,
-        })
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let statuses = [
-        Status::Granted,
-        Status::TryFailed,
-        Status::CancelDone,
-        Status::Adopted,
-        Status::Refused(Refusal::Busy),
-        Status::Refused(Refusal::NoSuchSession),
-    ];
-    prop_oneof![
-        (
-            any::<(u64, u64, u64)>(),
-            select(statuses.to_vec()),
-            option::of(mode()),
-            (0u8..8, value()),
-        )
-            .prop_map(
-                |((op, lock, token), status, mode, (flags, value))| Event::Done {
-                    op: OpId(op),
-                    lock: LockId(lock),
-                    status,
-                    mode,
-                    token: Token(token),
-                    flags: StatusFlags::from_bits_truncate(flags),
-                    value,
-                }
-            ),
-        (any::<u64>(), mode()).prop_map(|(lock, mode)| Event::Blocking {
-            lock: LockId(lock),
-            mode,
-        }),
-        (any::<(u64, u32)>(), options()).prop_map(|((op, lockspace), options)| {
-            Event::LockspaceOpened {
-                op: OpId(op),
-                lockspace: LockspaceId(lockspace),
-                options,
-            }
-        }),
-        (any::<u64>(), options(), 0usize..4).prop_map(|(op, options, which)| {
-            let whys = [
-                LockspaceRefusal::Name,
-                LockspaceRefusal::ValueLength,
-                LockspaceRefusal::Options(options),
-                LockspaceRefusal::TooMany,
-            ];
-            Event::LockspaceRefused {
-                op: OpId(op),
-                why: whys[which],
-            }
-        }),
-        any::<(u64, u64)>().prop_map(|(lock, owner)| Event::Orphaned {
-            lock: LockId(lock),
-            owner: Owner(owner),
-        }),
-        any::<(u64, u32)>().prop_map(|(op, locks)| Event::Purged {
-            op: OpId(op),
-            locks
-        }),
-    ]
-}
-
-/// Any frame but a welcome.
-pub(crate) fn server_frame() -> impl Strategy<Value = ServerFrame> {
-    (
-        vec(event(), 0..8),
-        option::of(any::<u64>()),
-        option::of(glocks_query()),
-    )
-        .prop_map(|(events, query, glocks_query)| ServerFrame {
-            events,
-            query: query.map(QueryId),
-            glocks_query,
-        })
 }

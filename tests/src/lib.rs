@@ -7,5 +7,6 @@ pub mod deadline;
 pub mod fuzz;
 pub mod machine;
 pub mod oracle;
+pub mod process;
 pub mod ring;
 pub mod sim;

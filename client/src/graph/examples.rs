@@ -5,6 +5,7 @@ use dlm_core::{Mode, ResourceName};
 use glock_core::GlockName;
 
 use super::{Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
+use crate::inspect::Coverage;
 
 pub(crate) fn task(session: u64, owner: u64) -> Task {
     Task {
@@ -100,5 +101,6 @@ pub(crate) fn cross() -> GraphSnapshot {
         edges: vec![edge(task(1, 3), task(2, 4), 0x102ab), back, behind],
         cycles: vec![vec![0, 1]],
         silent: Vec::new(),
+        coverage: Coverage::default(),
     }
 }

@@ -88,7 +88,10 @@ mod tests {
         let whole: Value = serde_json::from_str(&render(&GraphSnapshot::default())).unwrap();
         assert_eq!(
             whole,
-            json!({"resources": [], "edges": [], "cycles": [], "silent": []})
+            json!({
+                "resources": [], "edges": [], "cycles": [], "silent": [],
+                "coverage": {"slots": 0, "unreachable": []}
+            })
         );
     }
 }

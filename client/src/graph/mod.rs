@@ -10,6 +10,8 @@ use dlm_core::deadlock::{Queue, Reason, Role};
 use dlm_core::{Mode, ResourceName};
 use serde::Serialize;
 
+use crate::inspect::Coverage;
+
 pub mod dot;
 pub mod json;
 pub mod svg;
@@ -32,6 +34,8 @@ pub struct GraphSnapshot {
     pub cycles: Vec<Vec<usize>>,
     /// Sessions that did not report their tasks in time. An edge to one of them ends at the session.
     pub silent: Vec<String>,
+    /// What is missing: a deadlock that goes through it is not seen.
+    pub coverage: Coverage,
 }
 
 impl GraphSnapshot {

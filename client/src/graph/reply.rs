@@ -3,6 +3,7 @@
 use glockwork_proto::{WireError, convert, wire};
 
 use super::{Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
+use crate::inspect::Coverage;
 
 impl TryFrom<wire::GraphReply> for GraphSnapshot {
     type Error = WireError;
@@ -30,6 +31,7 @@ impl TryFrom<wire::GraphReply> for GraphSnapshot {
                 .map(cycle)
                 .collect::<Result<_, _>>()?,
             silent: reply.silent,
+            coverage: Coverage::read(reply.coverage)?,
             edges,
         })
     }

@@ -65,6 +65,7 @@ pub async fn glocks(
     let asking = client.glocks(wire::GlocksRequest {
         lockspace: lockspace.unwrap_or_default().to_owned(),
         session: session.unwrap_or_default(),
+        local: false,
     });
     Ok(Glocks {
         pages: answer(&endpoint, asking).await?,

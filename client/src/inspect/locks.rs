@@ -8,7 +8,7 @@ use glockwork_proto::{convert, listing, wire};
 use serde::{Serialize, Serializer};
 use tonic::Streaming;
 
-use super::{InspectError, answer, connect, next, unreadable};
+use super::{Coverage, InspectError, answer, connect, next, unreadable};
 use crate::endpoints::Servers;
 use crate::graph::{Object, json};
 
@@ -25,6 +25,10 @@ pub struct Resource {
     pub value_valid: bool,
     /// Its locks: granted (the newest first), converting, waiting, each queue in its order.
     pub locks: Vec<Lock>,
+    /// The server that masters it.
+    pub server: u64,
+    /// The epoch of its slot.
+    pub epoch: u32,
 }
 
 /// A lock.
@@ -100,6 +104,7 @@ pub struct Locks {
     pages: Streaming<wire::LocksPage>,
     read: VecDeque<Resource>,
     uptime_us: u64,
+    coverage: Coverage,
 }
 
 /// Every lock, or those of one lockspace, in the order of lockspaces and names.
@@ -109,12 +114,16 @@ pub struct Locks {
 pub async fn locks(servers: &Servers, lockspace: Option<&str>) -> Result<Locks, InspectError> {
     let (endpoint, mut client) = connect(servers).await?;
     let lockspace = lockspace.unwrap_or_default().to_owned();
-    let pages = client.locks(wire::LocksRequest { lockspace });
+    let pages = client.locks(wire::LocksRequest {
+        lockspace,
+        local: false,
+    });
     Ok(Locks {
         pages: answer(&endpoint, pages).await?,
         endpoint,
         read: VecDeque::new(),
         uptime_us: 0,
+        coverage: Coverage::default(),
     })
 }
 
@@ -126,16 +135,25 @@ impl Locks {
         self.uptime_us
     }
 
+    /// What is missing in the list; known at its end.
+    #[must_use]
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
     /// The next resource, or the next part of one with very many locks. `None` at the end.
     ///
     /// # Errors
     /// [`InspectError`].
     pub async fn next_part(&mut self) -> Result<Option<Resource>, InspectError> {
         while self.read.is_empty() {
-            let Some(page) = next(&self.endpoint, &mut self.pages).await? else {
+            let Some(mut page) = next(&self.endpoint, &mut self.pages).await? else {
                 return Ok(None);
             };
             self.uptime_us = page.uptime_us;
+            // It stands in the last page.
+            let coverage = Coverage::read(page.coverage.take());
+            self.coverage = coverage.map_err(|why| unreadable(&self.endpoint, why))?;
             let page = convert::locks_page(page);
             let page = page.map_err(|why| unreadable(&self.endpoint, why))?;
             self.read.extend(page.into_iter().map(Resource::from));
@@ -170,6 +188,8 @@ impl From<listing::LockedResource> for Resource {
             value: listed.value.map(|value| value.as_bytes().to_vec()),
             value_valid: listed.value_valid,
             locks: listed.locks.into_iter().map(Lock::from).collect(),
+            server: listed.server.0,
+            epoch: listed.epoch.0,
         }
     }
 }

@@ -4,7 +4,7 @@ use glockwork_proto::wire::lock_client::LockClient;
 use glockwork_proto::{convert, wire};
 use serde::Serialize;
 
-use super::{InspectError, answer, channel, connect, unreadable};
+use super::{Coverage, InspectError, answer, channel, connect, unreadable};
 use crate::endpoints::Servers;
 
 /// A lockspace in numbers.
@@ -44,9 +44,22 @@ pub struct LockspaceSession {
 /// # Errors
 /// [`InspectError`].
 pub async fn lockspaces(servers: &Servers) -> Result<Vec<LockspaceStatus>, InspectError> {
+    Ok(lockspaces_seen(servers).await?.0)
+}
+
+/// As [`lockspaces`], with what is missing in their numbers.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn lockspaces_seen(
+    servers: &Servers,
+) -> Result<(Vec<LockspaceStatus>, Coverage), InspectError> {
     let (endpoint, mut client) = connect(servers).await?;
-    let asking = client.lockspaces(wire::LockspacesRequest {});
-    let reply = convert::lockspaces(answer(&endpoint, asking).await?);
+    let asking = client.lockspaces(wire::LockspacesRequest::default());
+    let mut reply = answer(&endpoint, asking).await?;
+    let coverage = Coverage::read(reply.coverage.take());
+    let coverage = coverage.map_err(|why| unreadable(&endpoint, why))?;
+    let reply = convert::lockspaces(reply);
     let listed = reply.map_err(|why| unreadable(&endpoint, why))?.into_iter();
     let session = |(session, name): (dlm_core::SessionId, String)| LockspaceSession {
         session: session.0,
@@ -63,7 +76,16 @@ pub async fn lockspaces(servers: &Servers) -> Result<Vec<LockspaceStatus>, Inspe
         waiting: listed.waiting,
         orphans: listed.orphans,
     });
-    Ok(lockspaces.collect())
+    Ok((lockspaces.collect(), coverage))
+}
+
+/// What a purge took away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// How many orphans.
+    pub locks: u32,
+    /// Where it could not look for them.
+    pub coverage: Coverage,
 }
 
 /// Takes the orphans of a session away, or those that one of its tasks left, and says how many they were.
@@ -76,7 +98,7 @@ pub async fn purge(
     lockspace: &str,
     session: u64,
     owner: Option<u64>,
-) -> Result<u32, InspectError> {
+) -> Result<Purged, InspectError> {
     let (endpoint, channel) = channel(servers).await?;
     let mut client = LockClient::new(channel);
     let lockspace = lockspace.into();
@@ -84,6 +106,13 @@ pub async fn purge(
         lockspace,
         session,
         owner,
+        local: false,
     });
-    Ok(answer(&endpoint, asking).await?.locks)
+    let reply = answer(&endpoint, asking).await?;
+    let coverage = Coverage::read(reply.coverage);
+    let coverage = coverage.map_err(|why| unreadable(&endpoint, why))?;
+    Ok(Purged {
+        locks: reply.locks,
+        coverage,
+    })
 }

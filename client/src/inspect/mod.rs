@@ -1,10 +1,14 @@
-//! Looking at a running server: no session is needed, and nothing changes, but where [`purge`] takes orphans
-//! away.
+//! Looking at a cluster, and looking after it: no session is needed. Any server may be asked; it asks the others,
+//! and what could not be seen is in the [`Coverage`] of a view.
 
+mod blocked;
+mod cluster;
+mod coverage;
 pub mod dump;
 mod glocks;
 mod locks;
 mod lockspaces;
+mod operate;
 
 use std::time::Duration;
 
@@ -17,10 +21,16 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
+pub use blocked::{Blocked, Named};
+pub use cluster::{ClusterServer, ClusterSession, ClusterStatus, Report, Slots, cluster};
+pub use coverage::{Coverage, SLOTS, Unreachable};
 pub use dlm_core::deadlock::Queue;
 pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
 pub use locks::{ListedLock, Lock, Locks, Resource, locks};
-pub use lockspaces::{LockspaceSession, LockspaceStatus, lockspaces, purge};
+pub use lockspaces::{
+    LockspaceSession, LockspaceStatus, Purged, lockspaces, lockspaces_seen, purge,
+};
+pub use operate::{add_server, confirm_fence, evict, remove_server};
 
 use crate::endpoints::{self, Servers};
 use crate::error::{ConnectError, Tried, innermost};
@@ -70,13 +80,17 @@ pub enum InspectError {
     },
 }
 
-/// A server in numbers.
+/// A cluster in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServerStatus {
-    /// The program's version.
+    /// The version of the server that was asked.
     pub version: String,
-    /// How long it has been running, in microseconds.
+    /// How long that has been running, in microseconds.
     pub uptime_us: u64,
+    /// The server that was asked.
+    pub server: u64,
+    /// The server that leads, as far as that knows; 0: none.
+    pub leader: u64,
     /// The lockspaces that are open.
     pub lockspaces: Vec<String>,
     /// The sessions.
@@ -87,6 +101,8 @@ pub struct ServerStatus {
     pub locks: u64,
     /// How many of them wait or convert.
     pub waiting: u64,
+    /// What is missing in these numbers.
+    pub coverage: Coverage,
 }
 
 /// A session in numbers.
@@ -100,8 +116,12 @@ pub struct SessionStatus {
     pub locks: u64,
     /// How many of them wait or convert.
     pub waiting: u64,
-    /// How many operations it has sent.
+    /// How many messages the servers have taken from it since their processes began.
     pub operations: u64,
+    /// Whether it is dead; what it holds stays until it is fenced.
+    pub dead: bool,
+    /// To how many servers it has a stream.
+    pub streams: u32,
 }
 
 /// The lock graph over all lockspaces, with the cycles in it.
@@ -125,24 +145,31 @@ async fn ask_for_graph(
     lockspace: String,
 ) -> Result<GraphSnapshot, InspectError> {
     let (endpoint, mut client) = connect(servers).await?;
-    let request = wire::GraphRequest { lockspace };
+    let request = wire::GraphRequest {
+        lockspace,
+        ..wire::GraphRequest::default()
+    };
     let reply = answer(&endpoint, client.graph(request)).await?;
     GraphSnapshot::try_from(reply).map_err(|why| unreadable(&endpoint, why))
 }
 
-/// The server in numbers.
+/// The cluster in numbers.
 ///
 /// # Errors
 /// [`InspectError`].
 pub async fn status(servers: &Servers) -> Result<ServerStatus, InspectError> {
     let (endpoint, mut client) = connect(servers).await?;
-    let reply = answer(&endpoint, client.status(wire::StatusRequest {})).await?;
+    let reply = answer(&endpoint, client.status(wire::StatusRequest::default())).await?;
+    let coverage = Coverage::read(reply.coverage);
+    let coverage = coverage.map_err(|why| unreadable(&endpoint, why))?;
     let sessions = reply.sessions.into_iter().map(|session| SessionStatus {
         session: session.session,
         name: session.name,
         locks: session.locks,
         waiting: session.waiting,
         operations: session.operations,
+        dead: session.dead,
+        streams: session.streams,
     });
     Ok(ServerStatus {
         version: reply.version,
@@ -152,6 +179,9 @@ pub async fn status(servers: &Servers) -> Result<ServerStatus, InspectError> {
         resources: reply.resources,
         locks: reply.locks,
         waiting: reply.waiting,
+        server: reply.server,
+        leader: reply.leader,
+        coverage,
     })
 }
 
@@ -163,7 +193,7 @@ async fn connect(servers: &Servers) -> Result<(String, InspectClient<Channel>), 
 }
 
 /// The first server that can be reached, and who it is.
-async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
+pub(crate) async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
     let mut tried = Vec::new();
     for endpoint in servers.endpoints() {
         let transport = endpoints::transport(endpoint, servers.tls())?;
@@ -187,12 +217,12 @@ async fn next<T>(endpoint: &str, stream: &mut Streaming<T>) -> Result<Option<T>,
     }
 }
 
-fn unreadable(endpoint: &str, why: WireError) -> InspectError {
+pub(crate) fn unreadable(endpoint: &str, why: WireError) -> InspectError {
     let endpoint = endpoint.into();
     InspectError::Answer { endpoint, why }
 }
 
-async fn answer<T>(
+pub(crate) async fn answer<T>(
     endpoint: &str,
     asking: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, InspectError> {
@@ -207,7 +237,13 @@ async fn answer<T>(
 fn refused(endpoint: String, status: &Status) -> InspectError {
     let why = status.message().to_owned();
     match status.code() {
-        Code::NotFound | Code::ResourceExhausted | Code::Unavailable if !why.is_empty() => {
+        Code::NotFound
+        | Code::ResourceExhausted
+        | Code::Unavailable
+        | Code::FailedPrecondition
+        | Code::InvalidArgument
+            if !why.is_empty() =>
+        {
             InspectError::Refused { endpoint, why }
         }
         code => InspectError::Unknown {

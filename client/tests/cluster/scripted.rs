@@ -273,22 +273,6 @@ impl Cluster for Serves {
 
     async fn map(&self, _: Request<wire::MapRequest>) -> Reply<wire::MapReply> {
         let map = self.0.map();
-        let master = dlm_core::cluster::Master {
-            server: ServerId(1),
-            incarnation: Incarnation(1),
-        };
-        let slot = |place: &SlotPlace| dlm_core::cluster::Slot {
-            master: Some(master),
-            epoch: place.epoch,
-            since: place.since,
-            origin: dlm_core::cluster::Origin::Lost,
-            serving: place.serving,
-        };
-        let map = glockwork_proto::cluster::SlotMap {
-            index: map.index,
-            slots: map.slots.iter().map(slot).collect(),
-            servers: vec![(master, Endpoint::lossy(&self.0.addr.to_string()))],
-        };
         let answer = self.0.answer(map).await;
         Ok(Response::new(render::map_reply(answer)))
     }
@@ -297,6 +281,17 @@ impl Cluster for Serves {
         &self,
         _: Request<wire::ClusterStatusRequest>,
     ) -> Reply<wire::ClusterStatusReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
+    async fn replayed(&self, _: Request<wire::ReplayedRequest>) -> Reply<wire::PlainReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
+    async fn confirm_fence(
+        &self,
+        _: Request<wire::ConfirmFenceRequest>,
+    ) -> Reply<wire::PlainReply> {
         Err(RpcStatus::unimplemented(""))
     }
 
@@ -312,6 +307,17 @@ impl Cluster for Serves {
     }
 
     async fn evict(&self, _: Request<wire::EvictRequest>) -> Reply<wire::PlainReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
+    async fn replayed(&self, _: Request<wire::ReplayedRequest>) -> Reply<wire::PlainReply> {
+        Err(RpcStatus::unimplemented(""))
+    }
+
+    async fn confirm_fence(
+        &self,
+        _: Request<wire::ConfirmFenceRequest>,
+    ) -> Reply<wire::PlainReply> {
         Err(RpcStatus::unimplemented(""))
     }
 }

@@ -1,6 +1,7 @@
 //! The `dlm` program against a server, as processes.
 
 mod dump;
+mod fault;
 mod graph;
 mod listings;
 mod lock;

@@ -57,7 +57,13 @@ async fn what_is_cached_costs_no_message_and_goes_when_it_is_wanted() {
     drop((shared, ours));
     let raw = within(b.lock(name, Mode::Ex)).await.unwrap();
     assert_eq!(taken(&calls), ["forget"]);
-    assert_eq!(mine.cached(), None);
+    // The grant may be here before the answer that it was given up for.
+    within(async {
+        while mine.cached().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(
         theirs.cached(),
         None,

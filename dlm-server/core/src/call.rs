@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::cluster::{
     Attest, ClusterOptions, CommandRefusal, Endpoint, Name, NamedReplay, Versions,
 };
-use crate::ids::{LockspaceId, LogIndex, SessionId};
+use crate::ids::{LockspaceId, LogIndex, ServerId, SessionId};
 
 use crate::link::SlotMap;
 
@@ -64,6 +64,25 @@ pub enum Call {
     FenceConfirmed {
         /// Which.
         session: SessionId,
+    },
+    /// A server is to be a member. It is done when it is one that listens; it is given a vote when it has
+    /// the log, and slots when it runs. Refused with [`CommandRefusal::OtherStorage`] where another storage
+    /// is the member of that number, with [`CommandRefusal::Leaving`] while it is being removed.
+    AddServer {
+        /// Which; not 0.
+        server: ServerId,
+        /// Where the other servers find it.
+        peer_endpoint: Endpoint,
+        /// The random number of its storage, as the server itself says it.
+        identity: u128,
+    },
+    /// A server is to be a member no more. It is done when all know that it leaves; its slots move away
+    /// then, and it is removed when it has none and the voters without it are a majority that runs. Refused
+    /// with [`CommandRefusal::LastServer`] where no voter would stay. Asked again when it is gone, there is
+    /// no such server.
+    RemoveServer {
+        /// Which.
+        server: ServerId,
     },
     /// Where the slots are.
     Map,

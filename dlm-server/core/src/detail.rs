@@ -68,7 +68,66 @@ pub struct LockspaceCounts {
     pub orphans: usize,
 }
 
+/// Where a listing goes on: in a resource that is begun, or with the next one where that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetailCursor {
+    /// The resource's lockspace.
+    pub lockspace: LockspaceId,
+    /// Its name.
+    pub name: ResourceName,
+    /// How many of its locks were listed.
+    pub listed: usize,
+}
+
 impl LockTable {
+    /// As [`detail`](Self::detail), from a cursor on, with at most `locks_max` locks; and where the rest
+    /// begins. What changes between two pages may be in both or in none.
+    #[must_use]
+    pub fn detail_page(
+        &self,
+        lockspace: Option<LockspaceId>,
+        from: Option<&DetailCursor>,
+        locks_max: usize,
+    ) -> (Vec<ResourceDetail>, Option<DetailCursor>) {
+        let wanted = |id: LockspaceId| lockspace.is_none_or(|only| only == id);
+        let begins = from.map(|from| (from.lockspace, from.name.as_bytes()));
+        let mut places: Vec<_> = self
+            .resources
+            .iter()
+            .map(|(place, resource)| ((resource.lockspace, resource.name.as_bytes()), place))
+            .filter(|((id, _), _)| wanted(*id))
+            .filter(|(name, _)| begins.is_none_or(|begins| begins <= *name))
+            .collect();
+        places.sort_unstable();
+        let (mut page, mut room) = (Vec::new(), locks_max);
+        for (name, place) in places {
+            let listed = from.filter(|_| Some(name) == begins);
+            let listed = listed.map_or(0, |from| from.listed);
+            let locks: Vec<LockKey> = self.keys_of(place).skip(listed).take(room).collect();
+            if locks.is_empty() && listed > 0 {
+                continue;
+            }
+            let whole = self.keys_of(place).nth(listed + locks.len()).is_none();
+            room -= locks.len();
+            let mut detail = self.detail_without_locks(place);
+            detail.locks = locks.into_iter().map(|key| self.lock_detail(key)).collect();
+            let next = DetailCursor {
+                lockspace: detail.lockspace,
+                name: detail.name.clone(),
+                listed: listed + detail.locks.len(),
+            };
+            // With no room left the next page begins here, and finds that there is no more of it.
+            let full = room == 0 || !whole;
+            if !detail.locks.is_empty() {
+                page.push(detail);
+            }
+            if full {
+                return (page, Some(next));
+            }
+        }
+        (page, None)
+    }
+
     /// All resources, or those of one lockspace, in the order of lockspace and name.
     #[must_use]
     pub fn detail(&self, lockspace: Option<LockspaceId>) -> Vec<ResourceDetail> {
@@ -116,14 +175,21 @@ impl LockTable {
     }
 
     fn detail_of(&self, place: ResourceKey) -> ResourceDetail {
-        let resource = &self.resources[place];
         let locks = self.keys_of(place).map(|key| self.lock_detail(key));
+        ResourceDetail {
+            locks: locks.collect(),
+            ..self.detail_without_locks(place)
+        }
+    }
+
+    fn detail_without_locks(&self, place: ResourceKey) -> ResourceDetail {
+        let resource = &self.resources[place];
         ResourceDetail {
             lockspace: resource.lockspace,
             name: resource.name.to_name(),
             value: resource.value.as_deref().map(|stored| stored.value.clone()),
             value_valid: !resource.value_invalid(),
-            locks: locks.collect(),
+            locks: Vec::new(),
         }
     }
 
@@ -143,5 +209,92 @@ impl LockTable {
             since: lock.since,
             orphan: lock.marks.contains(Marks::ORPHAN),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::message::Input;
+    use crate::{OpId, Owner};
+    use std::vec;
+
+    /// Three resources in two lockspaces: with one lock, five, and one.
+    fn table() -> LockTable {
+        let mut table = LockTable::new(Limits::DEFAULT, 7);
+        let mut out = Vec::new();
+        let session = SessionId(1);
+        let mut step = |input| table.step(Tick(1), input, &mut out);
+        step(Input::SessionStarted { session });
+        for lockspace in [LockspaceId(1), LockspaceId(2)] {
+            step(Input::OpenLockspace { session, lockspace });
+        }
+        let locks = [(1, "b", 1), (1, "c", 5), (2, "a", 1)];
+        let mut lock = 0;
+        for (lockspace, name, count) in locks {
+            for _ in 0..count {
+                lock += 1;
+                step(Input::Request {
+                    session,
+                    op: OpId(lock),
+                    lockspace: LockspaceId(lockspace),
+                    lock: LockId(lock),
+                    name: ResourceName::new(name.as_bytes()).expect("a name"),
+                    mode: Mode::Cr,
+                    flags: RequestFlags::empty(),
+                    owner: Owner(0),
+                });
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn pages_of_every_size_have_all_locks_in_order_and_no_more_than_fit() {
+        let table = table();
+        let all = |details: &[ResourceDetail]| -> Vec<_> {
+            let locks = details.iter().flat_map(|resource| {
+                let of = (resource.lockspace, resource.name.clone());
+                resource
+                    .locks
+                    .iter()
+                    .map(move |lock| (of.clone(), lock.lock))
+            });
+            locks.collect()
+        };
+        for lockspace in [None, Some(LockspaceId(1)), Some(LockspaceId(3))] {
+            let expected = all(&table.detail(lockspace));
+            for size in 1..=8 {
+                let (mut listed, mut from) = (vec![], None);
+                loop {
+                    let (page, next) = table.detail_page(lockspace, from.as_ref(), size);
+                    let page = all(&page);
+                    assert!(page.len() <= size);
+                    listed.extend(page);
+                    from = next;
+                    if from.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(listed, expected, "pages of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_goes_on_after_a_resource_that_is_gone() {
+        let from = DetailCursor {
+            lockspace: LockspaceId(1),
+            name: ResourceName::new(b"bb").expect("a name"),
+            listed: 3,
+        };
+        let (page, next) = table().detail_page(None, Some(&from), 100);
+        let names: Vec<_> = page
+            .iter()
+            .map(|one| one.name.as_bytes().to_vec())
+            .collect();
+        assert_eq!((names, next), (vec![b"c".to_vec(), b"a".to_vec()], None));
+        assert_eq!(page[0].locks.len(), 5);
     }
 }

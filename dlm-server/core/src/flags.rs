@@ -56,6 +56,18 @@ impl RequestFlags {
         .union(Self::VALBLK)
         .union(Self::IVVALBLK)
         .union(Self::FORCEUNLOCK);
+
+    /// Whether they go with a conversion, whatever the lock does (fs/dlm's `set_lock_args`).
+    #[must_use]
+    pub fn fit_conversion(self) -> bool {
+        crate::resource::convert::flags_fit(self)
+    }
+
+    /// Whether they go with an unlock or a cancel, whatever the lock does (fs/dlm's `set_unlock_args`).
+    #[must_use]
+    pub fn fit_unlock(self) -> bool {
+        crate::resource::release::flags_fit(self)
+    }
 }
 
 bitflags! {

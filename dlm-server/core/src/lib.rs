@@ -58,6 +58,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod mode;
+pub mod peer;
 pub mod recovery;
 mod resource;
 mod slab;

@@ -29,6 +29,17 @@ impl LockTable {
         views
     }
 
+    /// The resources that somebody waits for, in no order. For the deadlock search.
+    #[must_use]
+    pub fn view_waiting(&self) -> Vec<ResourceView> {
+        if self.waiting() == 0 {
+            return Vec::new();
+        }
+        let places = self.resources.iter();
+        let waited = places.filter(|(_, resource)| resource.queue_length() > 0);
+        waited.map(|(place, _)| self.view_of(place)).collect()
+    }
+
     /// How many resources there are.
     #[must_use]
     pub const fn resources(&self) -> usize {

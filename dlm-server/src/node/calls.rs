@@ -13,6 +13,7 @@ use super::Node;
 use super::config::CALLS_MAX;
 use super::coordinator::Renewal;
 use super::message::{Output, PeerMessage};
+use crate::members::ServerIdentity;
 
 /// Whom an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,21 @@ impl Node {
                 _ => self.answer(from, CallAnswer::NotLeader(None), out),
             };
         }
-        if let Some(command) = command(asked) {
-            self.propose(command, Some(from));
+        match asked {
+            Call::AddServer {
+                server,
+                peer_endpoint,
+                identity,
+            } => {
+                let identity = ServerIdentity(identity);
+                self.add_server((server, identity), peer_endpoint, from, out);
+            }
+            Call::RemoveServer { server } => self.remove_server(server, from, out),
+            asked => {
+                if let Some(command) = command(asked) {
+                    self.propose(command, Some(from));
+                }
+            }
         }
     }
 
@@ -173,7 +187,7 @@ impl Node {
     }
 }
 
-/// A call as an entry of the log.
+/// A call as an entry of the log, where it is one as it stands.
 fn command(asked: Call) -> Option<Command> {
     Some(match asked {
         Call::Join {
@@ -209,6 +223,8 @@ fn command(asked: Call) -> Option<Command> {
             session,
             outcome: FenceOutcome::Done(Fenced::Operator),
         },
-        Call::KeepAlive { .. } | Call::Map => return None,
+        Call::AddServer { .. } | Call::RemoveServer { .. } | Call::KeepAlive { .. } | Call::Map => {
+            return None;
+        }
     })
 }

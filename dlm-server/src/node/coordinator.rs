@@ -115,6 +115,18 @@ impl<R: Copy> Coordinator<R> {
         self.arrived.len() + rounds.sum::<usize>()
     }
 
+    /// What is left of each server's process's lease, in microseconds: 0 where it has run out.
+    pub(super) fn servers(&self, now: Tick) -> impl Iterator<Item = (Incarnation, u64)> {
+        let servers = self.servers.iter();
+        servers.map(move |(&incarnation, until)| (incarnation, until.since(now)))
+    }
+
+    /// What is left of each session's.
+    pub(super) fn sessions(&self, now: Tick) -> impl Iterator<Item = (SessionId, u64)> {
+        let sessions = self.sessions.iter();
+        sessions.map(move |(&session, until)| (session, until.since(now)))
+    }
+
     /// Renewals that will have no answer from this leader, which leads no more.
     pub(super) fn abandoned(self) -> impl Iterator<Item = Renewal<R>> {
         self.rounds.into_values().flatten().chain(self.arrived)

@@ -1,19 +1,16 @@
-//! What a server does while it leads: it carries out its coordinator's duties, puts into the log what
-//! others want there, and keeps the list of servers as Raft has it.
+//! What a server does while it leads: it carries out its coordinator's duties, and puts into the log what
+//! others want there.
 
 use dlm_core::ServerId;
-use dlm_core::cluster::{Command, Name, Role};
+use dlm_core::cluster::{Command, Name};
 
 use super::Node;
 use super::calls::ReplyTo;
 use super::config::ASK_AGAIN_US;
 use super::coordinator::{Coordinator, Duty, Renewal};
+use super::membership::{LAG_MAX, role_of};
 use super::message::{Notice, Output, Proposal};
 use crate::replica::{self, Context, Event};
-
-/// A server is announced when it has all but so few entries of the log, which it gets as such and not with
-/// a snapshot; slots that it was given before would wait for it.
-const LAG_MAX: u64 = 8;
 
 impl Node {
     /// This server's role, or the leader that it knows, changed.
@@ -84,9 +81,9 @@ impl Node {
         };
         coordinator.tick(self.now, round, &self.state, &mut duties);
         self.carry_out(duties, out);
-        if self.mirror_at <= self.now {
-            self.mirror_at = self.now.plus(ASK_AGAIN_US);
-            self.mirror_members();
+        if self.change_members_at <= self.now {
+            self.change_members_at = self.now.plus(ASK_AGAIN_US);
+            self.change_members();
         }
     }
 
@@ -116,7 +113,7 @@ impl Node {
         self.events.push_back(Event::Propose { context, bytes });
     }
 
-    fn context(&mut self) -> Context {
+    pub(super) fn context(&mut self) -> Context {
         self.contexts += 1;
         Context(self.contexts)
     }
@@ -146,32 +143,4 @@ impl Node {
         }
         self.propose(proposal.command(), None);
     }
-
-    /// The state's servers are Raft's members: a role that changed, and a member that is none any more.
-    /// New ones come when they announce themselves, since only they know their addresses.
-    fn mirror_members(&mut self) {
-        let mut commands = Vec::new();
-        for (&server, known) in self.state.servers() {
-            let Some(member) = self.replica.members().member(server) else {
-                commands.push(Command::ServerRemoved { server });
-                continue;
-            };
-            let role = role_of(member.voter);
-            if known.role != role && known.role != Role::Leaving {
-                let peer_endpoint = known.peer_endpoint.clone();
-                commands.push(Command::ServerAdded {
-                    server,
-                    peer_endpoint,
-                    role,
-                });
-            }
-        }
-        for command in commands {
-            self.propose(command, None);
-        }
-    }
-}
-
-const fn role_of(voter: bool) -> Role {
-    if voter { Role::Voter } else { Role::Learner }
 }

@@ -34,6 +34,12 @@ impl Lease {
         self.until.is_some_and(|until| now < until)
     }
 
+    /// What is left of it, in microseconds; `None` where it does not hold.
+    pub(super) fn left_us(&self, now: Tick) -> Option<u64> {
+        let until = self.until.filter(|&until| now < until)?;
+        Some(until.since(now))
+    }
+
     /// Whether it held when last asked and does not any more.
     pub(super) fn ran_out(&mut self, now: Tick) -> bool {
         let holds = self.holds(now);

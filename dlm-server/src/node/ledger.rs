@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use dlm_core::link::Event;
+pub use dlm_core::peer::{HandedLedger, HandedSession};
 use dlm_core::{LockId, OpId, SessionId};
 
 use super::config::ANSWERED_MAX;
@@ -33,26 +34,6 @@ struct Waits {
     serial: u64,
     /// It came with the table: the session may yet send it again, even after it was answered here.
     inherited: bool,
-}
-
-/// A ledger on its way to the next master.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HandedLedger {
-    /// One part for each session that has anything.
-    pub sessions: Vec<HandedSession>,
-}
-
-/// A session's part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandedSession {
-    /// Which.
-    pub session: SessionId,
-    /// Operations that were answered, and how.
-    pub answered: Vec<(OpId, Event)>,
-    /// Operations that wait in the table: lock and position.
-    pub waiting: Vec<(OpId, LockId, u64)>,
-    /// What else it was told and has not acknowledged: blocking callbacks, orphans.
-    pub notices: Vec<Event>,
 }
 
 impl Ledger {

@@ -35,8 +35,9 @@ impl Node {
                     self.role_changed((role, term), leader, out);
                 }
                 Action::ProposalDropped { context, why } => self.dropped(context, why, out),
-                // The leader compares the members with the state's servers now and then.
-                Action::MembershipChanged { .. } => {}
+                Action::MembershipChanged {
+                    members, context, ..
+                } => self.members_changed(&members, context, out),
                 Action::SnapshotWanted { index } => {
                     let bytes = glockwork_proto::render::snapshot(&self.state);
                     self.events.push_back(Event::SnapshotMade { index, bytes });
@@ -83,6 +84,9 @@ impl Node {
     }
 
     fn dropped(&mut self, context: Context, why: Dropped, out: &mut Vec<Output>) {
+        if self.change_dropped(context, why, out) {
+            return;
+        }
         let Some(whom) = self.proposed.remove(&context) else {
             return;
         };

@@ -91,6 +91,13 @@ impl Work {
     }
 }
 
+impl Masters {
+    /// Whether nothing waits for the lease.
+    pub(super) fn gate_is_open(&self) -> bool {
+        self.gate.is_empty()
+    }
+}
+
 impl Node {
     /// Finds the master that a session's work is for.
     pub(super) fn route(&mut self, key: Key, work: Work, out: &mut Vec<Output>) {
@@ -246,7 +253,7 @@ impl Node {
     }
 
     /// Does what a master says.
-    fn heed(&mut self, key: Key, said: Vec<SlotOutput>, out: &mut Vec<Output>) {
+    pub(super) fn heed(&mut self, key: Key, said: Vec<SlotOutput>, out: &mut Vec<Output>) {
         for output in said {
             match output {
                 SlotOutput::Table(output) => self.table_says(key, output, out),

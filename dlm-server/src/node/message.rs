@@ -1,12 +1,14 @@
 //! What a server is told, and what it wants done.
 
 use dlm_core::call::{Call, CallAnswer, CallId};
-use dlm_core::cluster::{Command, Death, Endpoint, FenceOutcome, Name, ServerStarted};
+use dlm_core::cluster::{Death, Endpoint, FenceOutcome, Name};
+use dlm_core::deadlock::Victim;
 use dlm_core::link::{FromServer, Hello, StreamRefusal, ToServer};
-use dlm_core::recovery::{EvictReason, ImageChunk};
-use dlm_core::{Epoch, Incarnation, LogIndex, ServerId, SessionId, SlotId, Tick};
+pub use dlm_core::peer::{PeerMessage, Proposal};
+use dlm_core::recovery::EvictReason;
+use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, Owner, ServerId, SessionId, SlotId};
 
-use super::ledger::HandedLedger;
+use super::operator::{OrderId, Ordered};
 use crate::replica::MessageRefusal;
 use crate::storage::Write;
 
@@ -64,6 +66,35 @@ pub enum Input {
         /// How.
         outcome: FenceOutcome,
     },
+    /// Another server, of the same cluster, knows no member of this server's number and storage.
+    NotAMember {
+        /// Which.
+        said_by: ServerId,
+    },
+    /// The deadlock search chose a victim, whose lock is in this slot in this epoch. Answered at once by
+    /// [`Output::Ordered`].
+    EndWait {
+        /// Comes back with the answer.
+        order: OrderId,
+        /// Which slot.
+        slot: SlotId,
+        /// The epoch in which the wait was seen.
+        epoch: Epoch,
+        /// Which wait.
+        victim: Victim,
+    },
+    /// Somebody who looks after the cluster takes a session's orphans away, in all slots that are served
+    /// here. Answered at once by [`Output::Ordered`].
+    PurgeOrphans {
+        /// Comes back with the answer.
+        order: OrderId,
+        /// Whose.
+        session: SessionId,
+        /// Where.
+        lockspace: LockspaceId,
+        /// Only those that this owner left.
+        owner: Option<Owner>,
+    },
 }
 
 /// Something to do, in the order in which it stands.
@@ -106,117 +137,15 @@ pub enum Output {
         /// What people call it.
         name: Name,
     },
+    /// What came of [`Input::EndWait`] or [`Input::PurgeOrphans`].
+    Ordered {
+        /// Which.
+        order: OrderId,
+        /// What.
+        outcome: Ordered,
+    },
     /// Worth a line in the log.
     Log(Notice),
-}
-
-/// What servers say to each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerMessage {
-    /// Raft's.
-    Raft(Vec<u8>),
-    /// To the leader: a process renews its lease.
-    Renew {
-        /// Which process.
-        incarnation: Incarnation,
-        /// When it sent this, by its own clock.
-        sent: Tick,
-    },
-    /// The lease holds, counted from then.
-    Renewed {
-        /// Which process's.
-        incarnation: Incarnation,
-        /// As it was sent.
-        sent: Tick,
-    },
-    /// To the leader: a client's call that came here.
-    Relay {
-        /// Comes back with the answer.
-        call: CallId,
-        /// What is asked.
-        asked: Call,
-    },
-    /// The answer to a relayed call.
-    Relayed {
-        /// Which.
-        call: CallId,
-        /// What.
-        answer: CallAnswer,
-    },
-    /// To the leader: what a server wants put into the log. Said again until it is there.
-    Propose(Proposal),
-    /// To the master before: the piece of a slot's table that is wanted. It acknowledges all before it.
-    ImageWanted {
-        /// Which slot.
-        slot: SlotId,
-        /// The epoch that it moves to.
-        epoch: Epoch,
-        /// The piece's number.
-        chunk: u32,
-    },
-    /// To the next master: a piece of a slot's table.
-    Image {
-        /// Which slot.
-        slot: SlotId,
-        /// The epoch that it moves to.
-        epoch: Epoch,
-        /// The piece.
-        chunk: ImageChunk,
-        /// With the first piece: what the sessions may not know yet.
-        ledger: Option<HandedLedger>,
-    },
-}
-
-/// What a server wants put into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proposal {
-    /// Its process started.
-    Started(ServerStarted),
-    /// Its process serves slots.
-    Serving {
-        /// Which process.
-        by: Incarnation,
-        /// Which slots, in which epoch.
-        slots: Vec<(SlotId, Epoch)>,
-    },
-    /// A session is to be evicted.
-    Evict {
-        /// Which.
-        session: SessionId,
-        /// Why.
-        why: Death,
-    },
-    /// A slot's tokens run out.
-    EpochExhausted {
-        /// Which slot.
-        slot: SlotId,
-        /// Which epoch.
-        epoch: Epoch,
-    },
-    /// A slot's table did not arrive whole.
-    Recover {
-        /// Which slot.
-        slot: SlotId,
-        /// Which epoch.
-        epoch: Epoch,
-    },
-}
-
-impl Proposal {
-    /// As an entry of the log.
-    #[must_use]
-    pub fn command(self) -> Command {
-        match self {
-            Self::Started(started) => Command::ServerStarted(started),
-            Self::Serving { by, slots } => Command::Serving { by, slots },
-            Self::Evict { session, why } => Command::Expire { session, why },
-            Self::EpochExhausted { slot, epoch } => Command::SlotEpochExhausted { slot, epoch },
-            Self::Recover { slot, epoch } => {
-                let to = None;
-                Command::RecoverSlot { slot, epoch, to }
-            }
-        }
-    }
 }
 
 /// Something that people want to know.
@@ -276,6 +205,12 @@ pub enum Notice {
         /// Under which epoch.
         epoch: Epoch,
     },
+    /// This server is none of its cluster's members any more, and may be stopped for good. It serves
+    /// nothing.
+    Removed {
+        /// Another server says so, which may be behind; otherwise this one has read it in the log.
+        said_by: Option<ServerId>,
+    },
     /// A server's message was not read.
     MessageRefused {
         /// Whose.
@@ -297,6 +232,7 @@ impl Notice {
             | Self::FenceFailed { .. }
             | Self::Evicts { .. }
             | Self::ImageBroken { .. }
+            | Self::Removed { .. }
             | Self::MessageRefused { .. } => true,
         }
     }

@@ -13,7 +13,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `message.rs` | the whole interface |
+//! | `message.rs` | the whole interface; what servers say to each other stands in [`dlm_core::peer`] |
 //! | `log.rs` | entries and snapshots become the state; which process this is by them |
 //! | `effects.rs` | what an applied entry means for masters and streams; the slot map |
 //! | `masters.rs` | how work finds its slot's master, and the gate that the lease opens |
@@ -21,8 +21,11 @@
 //! | `streams.rs`, `requests.rs` | generations, numbers, events that wait to be acknowledged |
 //! | `calls.rs` | clients' calls; keepalives are relayed |
 //! | `lease.rs` | the server's own lease |
+//! | `operator.rs` | what is done for whoever looks after the cluster, and for the deadlock search |
+//! | `sight.rs` | what can be seen of a server from outside |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
+//! | `membership.rs` | servers are added and removed |
 
 mod calls;
 mod config;
@@ -33,10 +36,14 @@ mod lease;
 mod ledger;
 mod log;
 mod masters;
+mod membership;
 mod message;
 mod moves;
 mod nonces;
+mod notice;
+mod operator;
 mod requests;
+mod sight;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -48,6 +55,8 @@ pub use config::{
 };
 pub use ledger::{HandedLedger, HandedSession};
 pub use message::{Input, Notice, Output, PeerMessage, Proposal, StreamId};
+pub use operator::{OrderId, OrderRefusal, Ordered};
+pub use sight::{Leases, LinkSight};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -61,6 +70,7 @@ use calls::{Relayed, ReplyTo};
 use coordinator::{Coordinator, Renewal};
 use lease::Lease;
 use masters::{Key, Masters};
+use membership::Asked;
 use nonces::Nonces;
 use streams::Streams;
 use wishes::Wishes;
@@ -69,6 +79,7 @@ use wishes::Wishes;
 #[derive(Debug)]
 pub struct Node {
     config: NodeConfig,
+    started: Tick,
     now: Tick,
     replica: Replica,
     state: ClusterState,
@@ -79,8 +90,12 @@ pub struct Node {
     lease: Lease,
     leader: Option<ServerId>,
     coordinator: Option<Coordinator<ReplyTo>>,
-    /// When the members are compared with the state's servers next.
-    mirror_at: Tick,
+    /// When the leader looks next whether the members or the state's servers have to become others.
+    change_members_at: Tick,
+    /// Changes of the members that were called for.
+    asked: BTreeMap<Context, Asked>,
+    /// Whether this server is a member; `None` before it was told who the members are.
+    member: Option<bool>,
     contexts: u64,
     proposed: BTreeMap<Context, ReplyTo>,
     relays: u64,
@@ -107,6 +122,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Self {
         let mut node = Self {
+            started: now,
             now,
             replica,
             state: ClusterState::new(),
@@ -116,7 +132,9 @@ impl Node {
             lease: Lease::new(config.timing),
             leader: None,
             coordinator: None,
-            mirror_at: now,
+            change_members_at: now,
+            asked: BTreeMap::new(),
+            member: None,
             contexts: 0,
             proposed: BTreeMap::new(),
             // An answer to what another process of this server relayed must not be taken for one of ours.
@@ -150,6 +168,25 @@ impl Node {
             Input::StreamClosed { stream } => self.streams.closed(stream),
             Input::Persisted { number } => self.events.push_back(Event::Persisted { number }),
             Input::FenceEnded { session, outcome } => self.fence_ended((session, outcome), out),
+            Input::NotAMember { said_by } => self.not_a_member(said_by, out),
+            Input::EndWait {
+                order,
+                slot,
+                epoch,
+                victim,
+            } => {
+                let outcome = self.end_wait((slot, epoch), victim, out);
+                out.push(Output::Ordered { order, outcome });
+            }
+            Input::PurgeOrphans {
+                order,
+                session,
+                lockspace,
+                owner,
+            } => {
+                let outcome = self.purge_orphans(session, (lockspace, owner), out);
+                out.push(Output::Ordered { order, outcome });
+            }
         }
         self.settle(out);
     }

@@ -12,6 +12,7 @@ use dlm_core::{Epoch, Incarnation, SessionId, SlotId};
 
 use super::config::{EVENTS_KEPT_MAX, HELD_BACK_MAX};
 use super::message::{Output, StreamId};
+use super::sight::LinkSight;
 
 /// The slot that an event is about, and the epoch in which it happened.
 pub(super) type At = Option<(SlotId, Epoch)>;
@@ -84,6 +85,15 @@ impl Streams {
             Output::StreamSend { stream, message }
         });
         out.extend(again);
+    }
+
+    /// What can be seen of a session's streams.
+    pub(super) fn sight(&self, session: SessionId) -> LinkSight {
+        let link = self.sessions.get(&session);
+        link.map_or_else(LinkSight::default, |link| LinkSight {
+            connected: link.stream.is_some(),
+            taken: link.last_number,
+        })
     }
 
     /// Whose newest stream this is.

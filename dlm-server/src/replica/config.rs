@@ -42,16 +42,22 @@ const UNCOMMITTED_BYTES_MAX: u64 = 4 << 20;
 const COMMITTED_BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
-    /// What a server uses; the times are those of [`Timing::DEFAULT`].
-    pub const DEFAULT: Self = Self {
-        tick_us: Timing::DEFAULT.tick_us,
-        heartbeat_ticks: (Timing::DEFAULT.heartbeat_us / Timing::DEFAULT.tick_us) as usize,
-        election_ticks: (Timing::DEFAULT.election_us_min / Timing::DEFAULT.tick_us) as usize,
-        snapshot_entries: 4096,
-        snapshot_bytes: 8 << 20,
-        entries_kept: 512,
-        snapshot_wait_us: 1_000_000,
-    };
+    /// What a server uses whose cluster has the times of [`Timing::DEFAULT`].
+    pub const DEFAULT: Self = Self::of(&Timing::DEFAULT);
+
+    /// What a server uses whose cluster has these times.
+    #[must_use]
+    pub const fn of(timing: &Timing) -> Self {
+        Self {
+            tick_us: timing.tick_us,
+            heartbeat_ticks: (timing.heartbeat_us / timing.tick_us) as usize,
+            election_ticks: (timing.election_us_min / timing.tick_us) as usize,
+            snapshot_entries: 4096,
+            snapshot_bytes: 8 << 20,
+            entries_kept: 512,
+            snapshot_wait_us: 1_000_000,
+        }
+    }
 
     pub(super) fn check(&self) -> Result<(), ReplicaError> {
         let fits = self.tick_us > 0

@@ -7,6 +7,7 @@
 //! identity it had. Only as a new member it takes part again.
 
 use dlm_core::ServerId;
+use glockwork_proto::PEER_MESSAGE_BYTES_MAX;
 use protobuf::Message as _;
 use raft::eraftpb::{Message, MessageType};
 
@@ -18,6 +19,11 @@ use crate::storage::{ClusterId, Identity};
 
 /// The most bytes of a message; a snapshot is the longest, and the whole state is in it.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+const _: () = assert!(
+    MESSAGE_BYTES_MAX + 256 <= PEER_MESSAGE_BYTES_MAX,
+    "it fits into a frame between servers"
+);
 
 /// The newest form of the envelope: a byte for the form, then the cluster, the sender's identity and
 /// the recipient's (0 where the sender does not know it), each in 16 bytes, the lowest first, and then

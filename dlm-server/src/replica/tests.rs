@@ -98,6 +98,23 @@ fn one_server_alone_decides_alone() {
     assert!(world.agreed.len() > before);
 }
 
+/// It waits for no election timeout, and is no leader at once where somebody else votes too.
+#[test]
+fn one_server_alone_leads_as_soon_as_it_starts() {
+    let mut world = World::founded(8);
+    for _ in 0..3 {
+        world.start(0);
+        assert!(world.replica(0).decides_alone());
+        assert_eq!(world.leader(), Some(0));
+        world.propose();
+        world.run(50_000);
+        world.crash(0);
+    }
+    let mut world = World::new(8, 3);
+    assert!(!world.replica(0).decides_alone());
+    assert_eq!(world.leader(), None);
+}
+
 #[test]
 fn servers_are_added_get_a_vote_and_are_removed() {
     each_seed(|seed| {

@@ -15,9 +15,10 @@ use raft_engine::{
     Command, Config, Engine, Error, LogBatch, MessageExt, ReadableSize, RecoveryMode,
 };
 
-use super::identity::Identity;
+use super::draft::{self, Draft};
+use super::identity::{self, Identity};
 use super::ledger::{Ledger, Record};
-use super::mark::Mark;
+use super::mark::{self, Mark};
 use super::{Founding, Snapshot, Storage, StorageError, Stored, Write};
 
 /// The directory of the engine's files.
@@ -74,11 +75,12 @@ impl MessageExt for Entries {
 }
 
 impl EngineStorage {
-    /// Makes the storage of a new server in an empty directory. A crash on the way leaves a directory
-    /// without an identity, which cannot be opened.
+    /// Makes the storage of a new server, in a directory that is empty or has this server's [`Draft`] in
+    /// it. A crash on the way leaves a directory without an identity, which cannot be opened; with a
+    /// draft in it, the storage can be made again.
     ///
     /// # Errors
-    /// [`StorageError::Exists`] where the directory is not empty, and what the disk says.
+    /// [`StorageError::Exists`] where the directory has something else in it, and what the disk says.
     pub fn create(dir: &Path, identity: Identity, founding: Founding) -> Result<(), StorageError> {
         Self::create_sized(dir, identity, founding, SIZES)
     }
@@ -91,11 +93,20 @@ impl EngineStorage {
     ) -> Result<(), StorageError> {
         let failed = |source| StorageError::io(format!("cannot make {}", dir.display()), source);
         fs::create_dir_all(dir).map_err(failed)?;
-        if fs::read_dir(dir).map_err(failed)?.next().is_some() {
+        let server_identity = identity.server_identity;
+        let draft = Draft {
+            server: identity.server,
+            server_identity,
+        };
+        let found = Draft::load(dir)?;
+        if found == Some(draft) {
+            remove_half_made(dir).map_err(failed)?;
+        }
+        let in_use = found.is_some_and(|found| found != draft);
+        if in_use || !draft::is_alone(dir).map_err(failed)? {
             let dir = dir.to_owned();
             return Err(StorageError::Exists { dir });
         }
-        let server_identity = identity.server_identity;
         let mut storage = Self {
             dir: dir.to_owned(),
             engine: open_engine(dir, sizes)?,
@@ -104,7 +115,8 @@ impl EngineStorage {
             poisoned: false,
         };
         storage.write(&founding.write(&identity))?;
-        identity.save(dir)
+        identity.save(dir)?;
+        Draft::remove(dir)
     }
 
     /// Opens a server's storage, and gives all that was ever acknowledged by it, or fails.
@@ -117,6 +129,7 @@ impl EngineStorage {
 
     fn open_sized(dir: &Path, sizes: Sizes) -> Result<(Self, Stored), StorageError> {
         let identity = Identity::load(dir)?;
+        Draft::remove(dir)?;
         let (mark, marked) = Mark::open(dir, identity.server_identity)?;
         let corrupt = |what: String| StorageError::Corrupt {
             dir: dir.to_owned(),
@@ -263,6 +276,26 @@ fn open_engine(dir: &Path, sizes: Sizes) -> Result<Engine, StorageError> {
             what: "its files do not fit together".to_owned(),
         }),
     }
+}
+
+/// Removes what a creation left that was interrupted. Nothing in it was ever acknowledged: with its
+/// draft beside it, nobody has opened it.
+fn remove_half_made(dir: &Path) -> io::Result<()> {
+    if dir.join(identity::FILE).exists() {
+        return Ok(());
+    }
+    let removals = [
+        fs::remove_dir_all(dir.join(LOG)),
+        fs::remove_file(dir.join(mark::FILE)),
+        fs::remove_file(dir.join(identity::NEW)),
+    ];
+    for removal in removals {
+        match removal {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Everything the record speaks of.

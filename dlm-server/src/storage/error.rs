@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use dlm_core::ServerId;
 use thiserror::Error;
 
 /// The way on for a server that has lost what it acknowledged.
@@ -26,6 +27,19 @@ pub enum StorageError {
     Exists {
         /// Where.
         dir: PathBuf,
+    },
+    /// The directory is a new server's, and another's.
+    #[error(
+        "{file} says that this directory is server {}'s, and this is server {}; give each server a \
+         directory of its own, or start this one with --id {}", found.0, server.0, found.0
+    )]
+    Drafted {
+        /// Which file says so.
+        file: PathBuf,
+        /// Whose it is.
+        found: ServerId,
+        /// Who wants it.
+        server: ServerId,
     },
     /// A file is not there that every storage has.
     #[error("{file} is missing; {REJOIN}")]

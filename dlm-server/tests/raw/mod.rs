@@ -1,86 +1,47 @@
-//! A client as raw as it gets: frames in, frames out.
+//! A client as raw as it gets: it joins by a call, opens streams as it likes, and says on them what it likes.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::time::Duration;
+mod hears;
+mod link;
+mod says;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dlm_core::cluster::{ClusterOptions, CommandRefusal, Versions};
+use dlm_core::link::{Event, FromServer, Hello, ToServer, Welcome};
 use dlm_core::{
-    LockId, LockspaceId, LockspaceOptions, Mode, OpId, Owner, RequestFlags, ResourceName,
-    SessionId, Status, Token,
+    Epoch, Incarnation, LockspaceId, LockspaceOptions, Mode, ResourceName, SessionId, SlotId,
+    Status, Token,
 };
 use dlm_server::embedded::Server;
-use glockwork_proto::frame::{
-    ClientFrame, Event, Hello, HoldersReport, Operation, OperationKind, QueryId,
-};
+use glockwork_proto::cluster::Answer;
 use glockwork_proto::glocks::GlocksQuery;
-use glockwork_proto::wire::lock_client::LockClient;
-use glockwork_proto::{Name, VersionRange, convert, render, wire};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use glockwork_proto::holders::QueryId;
+use glockwork_proto::link::ToServerFrame;
+use glockwork_proto::wire::cluster_client::ClusterClient;
+use glockwork_proto::{VersionRange, convert, render, wire};
 use tonic::transport::Channel;
 
-/// Long enough for a busy machine; a test that gets here has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use link::{Ended, Link, PATIENCE, Renewing, channel, connect, serve};
 
-/// Starts a server on a free port.
-pub(crate) async fn serve() -> Server {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::start(any).await.unwrap()
-}
+/// What this build speaks.
+pub(crate) const VERSIONS: Versions = Versions {
+    min: VersionRange::OURS.min,
+    max: VersionRange::OURS.max,
+};
 
-/// Connects to it.
-pub(crate) async fn channel(server: &Server) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{}", server.addr())).unwrap();
-    endpoint.connect().await.unwrap()
-}
-
-/// Opens a stream on which these frames go out at once.
-pub(crate) async fn open(server: &Server, first: &[wire::ClientFrame]) -> Stream {
-    let (frames, outgoing) = mpsc::channel(first.len().max(1));
-    for frame in first {
-        frames.send(frame.clone()).await.unwrap();
+/// A lockspace's options, where only the table's are of interest.
+pub(crate) fn of_table(locks: LockspaceOptions) -> ClusterOptions {
+    ClusterOptions {
+        locks,
+        ..ClusterOptions::default()
     }
-    let mut client = LockClient::new(channel(server).await);
-    let incoming = client.session(ReceiverStream::new(outgoing)).await.unwrap();
-    Stream {
-        frames,
-        incoming: incoming.into_inner(),
-    }
-}
-
-/// A stream that is not a session yet, and may never be.
-pub(crate) struct Stream {
-    pub(crate) frames: mpsc::Sender<wire::ClientFrame>,
-    pub(crate) incoming: Streaming<wire::ServerFrame>,
-}
-
-impl Stream {
-    pub(crate) async fn next(&mut self) -> Result<Option<wire::ServerFrame>, tonic::Status> {
-        let next = timeout(PATIENCE, self.incoming.message()).await;
-        next.expect("the server answers or ends the stream")
-    }
-
-    /// The error with which the server ends it.
-    pub(crate) async fn error(&mut self) -> tonic::Status {
-        loop {
-            match self.next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended without an error"),
-                Err(status) => return status,
-            }
-        }
-    }
-}
-
-pub(crate) fn hello(name: &str) -> wire::ClientFrame {
-    render::hello(&Hello {
-        versions: VersionRange::OURS,
-        name: Name::new(name).unwrap(),
-    })
 }
 
 /// What a test compares: how an operation ended, or that somebody waits.
@@ -90,164 +51,188 @@ pub(crate) enum Told {
     Blocking(u64, Mode),
 }
 
-/// A session with one lockspace open.
+/// A nonce that no other session of the test has.
+pub(crate) fn nonce() -> u128 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed).into()
+}
+
+/// What a client joins with.
+pub(crate) fn join_request(nonce: u128, name: &str) -> wire::JoinRequest {
+    wire::JoinRequest {
+        nonce: render::identity(nonce),
+        name: name.into(),
+        version_min: VERSIONS.min,
+        version_max: VERSIONS.max,
+        attests: None,
+    }
+}
+
+/// A session with one lockspace and one stream open.
 pub(crate) struct Raw {
     pub(crate) session: SessionId,
-    pub(crate) stream: Stream,
+    pub(crate) nonce: u128,
     pub(crate) lockspace: LockspaceId,
-    pub(crate) queries: VecDeque<QueryId>,
-    glocks_queries: VecDeque<GlocksQuery>,
+    pub(crate) calls: ClusterClient<Channel>,
+    pub(crate) link: Link,
+    /// The stream's generation.
+    pub(crate) generation: u64,
+    pub(crate) incarnation: Incarnation,
+    /// The last event that it has, or says that it has.
+    pub(crate) seen: u64,
+    /// Whether it says so with whatever it sends next.
+    pub(crate) acknowledges: bool,
+    /// The number of what it sent last.
+    pub(crate) number: u64,
     pub(crate) tokens: Vec<Token>,
-    events: VecDeque<Event>,
+    /// Each slot's epoch.
+    pub(crate) epochs: BTreeMap<SlotId, Epoch>,
+    /// Where its locks are.
+    slots: BTreeMap<u64, SlotId>,
     op: u64,
+    channel: Channel,
+    renewing: Option<Renewing>,
+    events: VecDeque<Event>,
+    queries: VecDeque<QueryId>,
+    glocks_queries: VecDeque<GlocksQuery>,
 }
 
 impl Raw {
+    /// Joins, opens the lockspace `test` and a stream, and renews its lease from now on.
     pub(crate) async fn join(server: &Server, name: &str) -> Self {
-        let mut stream = open(server, &[hello(name)]).await;
-        let first = stream.next().await.unwrap().unwrap();
+        Self::join_over(&channel(server).await, name, "test").await
+    }
+
+    /// The same over a connection to a server, which has to lead, with another lockspace.
+    pub(crate) async fn join_over(channel: &Channel, name: &str, lockspace: &str) -> Self {
+        let mut calls = ClusterClient::new(channel.clone());
+        let nonce = nonce();
+        let reply = calls.join(join_request(nonce, name)).await.unwrap();
+        let Answer::Done(joined) = convert::join_reply(reply.into_inner()).unwrap() else {
+            panic!("it joins");
+        };
+        let renewing = Some(Renewing::of(joined.session.0, channel));
+        let hello = hello(joined.session, nonce);
+        let (link, welcome) = Self::open_link(channel, hello).await;
         let mut raw = Self {
-            session: convert::welcome(&first).unwrap().session,
-            stream,
+            session: joined.session,
+            nonce,
             lockspace: LockspaceId(0),
+            calls,
+            link,
+            generation: 1,
+            incarnation: welcome.incarnation,
+            seen: 0,
+            acknowledges: true,
+            number: 0,
+            tokens: Vec::new(),
+            epochs: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            op: 0,
+            channel: channel.clone(),
+            renewing,
+            events: VecDeque::new(),
             queries: VecDeque::new(),
             glocks_queries: VecDeque::new(),
-            tokens: Vec::new(),
-            events: VecDeque::new(),
-            op: 0,
         };
-        let name = Name::new("test").unwrap();
-        raw.open(name, None).await;
+        raw.learn(welcome.map);
+        raw.open(lockspace, None).await.unwrap();
         raw
     }
 
-    /// Opens a lockspace, and uses it from now on.
-    pub(crate) async fn open(&mut self, name: Name, options: Option<LockspaceOptions>) {
-        self.send(OperationKind::OpenLockspace { name, options })
-            .await;
-        let event = self.event().await;
-        let Event::LockspaceOpened { lockspace, .. } = event else {
-            panic!("the lockspace opens: {event:?}");
+    async fn open_link(channel: &Channel, hello: Hello) -> (Link, Welcome) {
+        let mut link = Link::open(channel, first_frame(hello)).await;
+        let first = link.next().await.unwrap().expect("a first frame");
+        let mut messages = first.messages;
+        assert_eq!(messages.len(), 1, "the welcome comes alone");
+        let Some(FromServer::Welcome(welcome)) = messages.pop() else {
+            panic!("a welcome");
         };
-        self.lockspace = lockspace;
+        (link, welcome)
     }
 
-    /// Numbers it.
-    pub(crate) fn operation(&mut self, kind: OperationKind) -> Operation {
-        self.op += 1;
-        let op = OpId(self.op);
-        Operation { op, kind }
-    }
-
-    pub(crate) async fn send(&mut self, kind: OperationKind) {
-        let operations = vec![self.operation(kind)];
-        self.send_frame(&ClientFrame {
-            operations,
-            ..ClientFrame::default()
-        })
-        .await;
-    }
-
-    pub(crate) async fn send_frame(&mut self, frame: &ClientFrame) {
-        let sent = self.stream.frames.send(render::client_frame(frame));
-        sent.await.unwrap();
-    }
-
-    /// A request for lock `lock` on resource `name`.
-    pub(crate) fn request_for(&self, lock: u64, name: &str, mode: Mode) -> OperationKind {
-        OperationKind::Request {
-            lockspace: self.lockspace,
-            lock: LockId(lock),
-            name: ResourceName::new(name.as_bytes()).unwrap(),
-            mode,
-            flags: RequestFlags::empty(),
-            owner: Owner(0),
+    /// What its next stream begins with.
+    pub(crate) fn next_hello(&self) -> Hello {
+        Hello {
+            generation: self.generation + 1,
+            incarnation: Some(self.incarnation),
+            after: self.seen,
+            ..hello(self.session, self.nonce)
         }
     }
 
-    pub(crate) async fn request(&mut self, lock: u64, name: &str, mode: Mode) {
-        self.send(self.request_for(lock, name, mode)).await;
+    /// Opens another stream and goes on over that. It sends nothing again.
+    pub(crate) async fn link_again(&mut self) -> Welcome {
+        let hello = self.next_hello();
+        self.generation = hello.generation;
+        let (link, welcome) = Self::open_link(&self.channel, hello).await;
+        self.link = link;
+        assert_eq!(welcome.incarnation, self.incarnation, "the same process");
+        self.learn(welcome.map.clone());
+        welcome
     }
 
-    pub(crate) async fn unlock(&mut self, lock: u64) {
-        let lock = LockId(lock);
-        self.send(OperationKind::Unlock {
-            lock,
-            flags: RequestFlags::empty(),
-            value: None,
-        })
-        .await;
-    }
-
-    pub(crate) async fn cancel(&mut self, lock: u64) {
-        let lock = LockId(lock);
-        self.send(OperationKind::Cancel { lock }).await;
-    }
-
-    pub(crate) async fn event(&mut self) -> Event {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return event;
+    /// Opens a lockspace, and uses it from now on.
+    pub(crate) async fn open(
+        &mut self,
+        name: &str,
+        options: Option<ClusterOptions>,
+    ) -> Result<ClusterOptions, CommandRefusal> {
+        let request = wire::OpenLockspaceRequest {
+            session: self.session.0,
+            name: name.into(),
+            options: options.map(render::cluster_options),
+        };
+        let reply = self.calls.open_lockspace(request).await.unwrap();
+        match convert::open_lockspace_reply(reply.into_inner()).unwrap() {
+            Answer::Done(opened) => {
+                self.lockspace = opened.lockspace;
+                Ok(opened.options)
             }
-            self.read_frame().await;
+            Answer::Refused(why) => Err(why),
+            Answer::Leader(at) => panic!("another server leads: {at:?}"),
         }
     }
 
-    async fn read_frame(&mut self) {
-        let frame = self.stream.next().await.unwrap();
-        let frame = convert::server_frame(frame.expect("the stream goes on")).unwrap();
-        self.events.extend(frame.events);
-        self.queries.extend(frame.query);
-        self.glocks_queries.extend(frame.glocks_query);
+    /// Ends it.
+    pub(crate) async fn goodbye(&mut self) {
+        let session = self.session.0;
+        let reply = self.calls.goodbye(wire::GoodbyeRequest { session }).await;
+        let answer = convert::plain_reply(reply.unwrap().into_inner()).unwrap();
+        assert_eq!(answer, Answer::Done(()));
     }
 
-    /// What comes next, by lock.
-    pub(crate) async fn told(&mut self) -> Told {
-        match self.event().await {
-            Event::Done {
-                lock,
-                status,
-                mode,
-                token,
-                ..
-            } => {
-                self.tokens.push(token);
-                Told::Done(lock.0, status, mode)
-            }
-            Event::Blocking { lock, mode } => Told::Blocking(lock.0, mode),
-            other => panic!("unexpected {other:?}"),
-        }
+    /// Does not renew its lease any more.
+    pub(crate) fn falls_silent(&mut self) {
+        self.renewing = None;
     }
+}
 
-    /// Requests a lock that is free.
-    pub(crate) async fn hold(&mut self, lock: u64, name: &str, mode: Mode) {
-        self.request(lock, name, mode).await;
-        let granted = Told::Done(lock, Status::Granted, Some(mode));
-        assert_eq!(self.told().await, granted);
-    }
+/// The name of a resource.
+pub(crate) fn resource(name: &str) -> ResourceName {
+    ResourceName::new(name.as_bytes()).unwrap()
+}
 
-    /// Waits for a question after glocks.
-    pub(crate) async fn glocks_query(&mut self) -> GlocksQuery {
-        while self.glocks_queries.is_empty() {
-            self.read_frame().await;
-        }
-        self.glocks_queries.pop_front().unwrap()
+/// A session's first stream begins so.
+pub(crate) fn hello(session: SessionId, nonce: u128) -> Hello {
+    Hello {
+        versions: VERSIONS,
+        session,
+        nonce,
+        generation: 1,
+        incarnation: None,
+        after: 0,
     }
+}
 
-    /// Waits for a query and answers it as a client without glocks does.
-    pub(crate) async fn answer_query(&mut self) {
-        while self.queries.is_empty() {
-            self.read_frame().await;
-        }
-        let query = self.queries.pop_front().unwrap();
-        self.send_frame(&ClientFrame {
-            report: Some(HoldersReport {
-                query,
-                tasks: Vec::new(),
-                glocks: Vec::new(),
-            }),
-            ..ClientFrame::default()
-        })
-        .await;
-    }
+pub(crate) fn first_frame(hello: Hello) -> wire::ToServerFrame {
+    frame(vec![ToServer::Hello(hello)])
+}
+
+/// A frame with these in it.
+pub(crate) fn frame(messages: Vec<ToServer>) -> wire::ToServerFrame {
+    render::to_server_frame(ToServerFrame {
+        messages,
+        ..ToServerFrame::default()
+    })
 }

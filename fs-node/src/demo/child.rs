@@ -173,7 +173,7 @@ pub(crate) fn serve_locks(listen: SocketAddr) -> anyhow::Result<()> {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         process::exit(0);
     });
-    dlm_server::embedded::run(listen, |address| {
+    dlm_server::embedded::run_alone(listen, |address| {
         let mut out = io::stdout().lock();
         let said = writeln!(out, "{address}").and_then(|()| out.flush());
         if said.is_err() {

@@ -1,15 +1,17 @@
 //! What the calls of the cluster service carry, and the entries of the log.
 
 use dlm_core::cluster::{
-    Attest, ClusterOptions, Command, CommandRefusal, Endpoint, FenceOutcome, Join, Master, Name,
-    NamedReplay, ServerStarted, Text, Versions,
+    Attest, ClusterOptions, Command, CommandRefusal, FenceOutcome, Join, Name, NamedReplay,
+    ServerStarted, Text, Versions,
 };
+use dlm_core::link::SlotMap;
 use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, ServerId, SessionId, SlotId};
 use prost::Message;
 
-use super::cluster_state::{death, fenced, role, slot};
+use super::cluster_state::{death, fenced, role};
 use super::lockspace_options;
-use crate::cluster::{Answer, Joined, Opened, SlotMap};
+use super::slot_map::slot_map;
+use crate::cluster::{Answer, Joined, Opened};
 use crate::error::WireError;
 use crate::wire;
 use crate::wire::cluster_refusal::Why;
@@ -71,6 +73,9 @@ fn refusal(wire: wire::ClusterRefusal) -> Result<CommandRefusal, WireError> {
         Ok(Why::SlotThere) => CommandRefusal::SlotThere,
         Ok(Why::Moves) => CommandRefusal::Moves,
         Ok(Why::Exhausted) => CommandRefusal::Exhausted,
+        Ok(Why::OtherStorage) => CommandRefusal::OtherStorage,
+        Ok(Why::LastServer) => CommandRefusal::LastServer,
+        Ok(Why::Leaving) => CommandRefusal::Leaving,
         Ok(Why::Unspecified) | Err(_) => return Err(unknown),
     })
 }
@@ -159,28 +164,16 @@ pub fn open_lockspace_reply(wire: wire::OpenLockspaceReply) -> Result<Answer<Ope
 /// The slot map.
 ///
 /// # Errors
-/// [`WireError::Missing`] where it has not all slots, [`WireError::Text`], or any about its head.
+/// [`WireError::Missing`] where it has not all slots in order, what is wrong with one of them, or any about
+/// its head.
 pub fn map_reply(wire: wire::MapReply) -> Result<Answer<SlotMap>, WireError> {
-    let server = |one: wire::MapServer| -> Result<(Master, Endpoint), WireError> {
-        let master = Master {
-            server: ServerId(one.server),
-            incarnation: Incarnation(one.incarnation),
-        };
-        Ok((master, text("a server's address", one.endpoint)?))
-    };
     answer(wire.head, || {
-        if wire.slots.len() != SlotId::all().count() {
+        let map = slot_map(wire.map.unwrap_or_default())?;
+        let named = map.slots.iter().map(|place| place.slot);
+        if !named.eq(SlotId::all()) {
             return Err(WireError::Missing { what: "all slots" });
         }
-        Ok(SlotMap {
-            index: LogIndex(wire.index),
-            slots: wire.slots.into_iter().map(slot).collect(),
-            servers: wire
-                .servers
-                .into_iter()
-                .map(server)
-                .collect::<Result<_, _>>()?,
-        })
+        Ok(map)
     })
 }
 
@@ -261,7 +254,7 @@ pub(super) fn lockspace_name(name: String) -> Result<Name, WireError> {
     text("a lockspace's name", name)
 }
 
-fn started(wire: wire::ServerStartedCommand) -> Result<ServerStarted, WireError> {
+pub(super) fn started(wire: wire::ServerStartedCommand) -> Result<ServerStarted, WireError> {
     Ok(ServerStarted {
         server: ServerId(wire.server),
         nonce: nonce(&wire.nonce)?,
@@ -274,6 +267,14 @@ fn started(wire: wire::ServerStartedCommand) -> Result<ServerStarted, WireError>
     })
 }
 
+pub(super) fn serving(
+    wire: wire::ServingCommand,
+) -> Result<(Incarnation, Vec<(SlotId, Epoch)>), WireError> {
+    let pair = |one: wire::SlotCommand| Ok((slot_id(one.slot)?, Epoch(one.epoch)));
+    let slots: Result<_, WireError> = wire.slots.into_iter().map(pair).collect();
+    Ok((Incarnation(wire.by), slots?))
+}
+
 fn of_slots(wire: log_entry::Command) -> Result<Command, WireError> {
     use log_entry::Command as Wire;
 
@@ -283,13 +284,9 @@ fn of_slots(wire: log_entry::Command) -> Result<Command, WireError> {
             epoch: Epoch(one.epoch),
             to: ServerId(one.to.ok_or(WireError::Missing { what: "a server" })?),
         },
-        Wire::Serving(serving) => {
-            let pair = |one: wire::SlotCommand| Ok((slot_id(one.slot)?, Epoch(one.epoch)));
-            let slots: Result<_, WireError> = serving.slots.into_iter().map(pair).collect();
-            Command::Serving {
-                by: Incarnation(serving.by),
-                slots: slots?,
-            }
+        Wire::Serving(one) => {
+            let (by, slots) = serving(one)?;
+            Command::Serving { by, slots }
         }
         Wire::RecoverSlot(one) => Command::RecoverSlot {
             slot: slot_id(one.slot)?,

@@ -7,7 +7,7 @@ use super::cluster::slot_id;
 use super::slot_map::slot_map;
 use super::{mode, mode_or_none, status, value};
 use crate::error::WireError;
-use crate::frame::QueryId;
+use crate::holders::QueryId;
 use crate::link::FromServerFrame;
 use crate::wire;
 

@@ -4,7 +4,7 @@ use dlm_core::{LockspaceId, Owner, SessionId};
 
 use super::{mode, mode_or_none, resource_name};
 use crate::error::WireError;
-use crate::frame::QueryId;
+use crate::holders::QueryId;
 use crate::glocks::{Glock, GlockHolder, GlocksPage, GlocksQuery, GlocksReport, ObjectLines};
 use crate::limits::GLOCKS_PER_PAGE_MAX;
 use crate::name::Name;

@@ -5,7 +5,7 @@ use dlm_core::{LockspaceId, Owner};
 
 use super::{mode, resource_name, role};
 use crate::error::WireError;
-use crate::frame::{HoldersReport, QueryId};
+use crate::holders::{HoldersReport, QueryId};
 use crate::limits::REPORT_ENTRIES_MAX;
 use crate::name::Name;
 use crate::wire;

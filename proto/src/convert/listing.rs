@@ -1,6 +1,7 @@
 //! What a client reads of a server's listings.
 
-use dlm_core::{LockId, LockspaceId, Owner, RequestFlags, SessionId, StatusFlags, Token};
+use dlm_core::{Epoch, LockId, LockspaceId, Owner, RequestFlags, ServerId, SessionId};
+use dlm_core::{StatusFlags, Token};
 
 use super::{lockspace_options, mode_or_none, queue, resource_name, value};
 use crate::error::WireError;
@@ -30,6 +31,8 @@ fn resource(wire: wire::LockedResource) -> Result<LockedResource, WireError> {
         value: wire.value.as_deref().map(value).transpose()?,
         value_valid: !wire.value_invalid,
         locks: wire.locks.into_iter().map(lock).collect::<Result<_, _>>()?,
+        server: ServerId(wire.server),
+        epoch: Epoch(wire.epoch),
     })
 }
 

@@ -1,10 +1,9 @@
 //! Enumerations: every number that a peer may send, and the word it stands for.
 
 use dlm_core::deadlock::{Queue, Reason, Role};
-use dlm_core::{LockspaceOptions, Mode, Refusal, Status};
+use dlm_core::{Mode, Refusal, Status};
 
 use crate::error::WireError;
-use crate::frame::LockspaceRefusal;
 use crate::wire;
 
 /// A lock mode.
@@ -85,26 +84,6 @@ fn refusal(value: i32) -> Result<Refusal, WireError> {
         Ok(wire::Refusal::AlreadyCancelled) => Refusal::AlreadyCancelled,
         Ok(wire::Refusal::Unspecified) | Err(_) => return Err(unknown),
     })
-}
-
-/// Why a lockspace is not opened; `options` is what it is like where it exists.
-///
-/// # Errors
-/// [`WireError::Enumeration`].
-pub fn lockspace_refusal(
-    value: i32,
-    options: LockspaceOptions,
-) -> Result<LockspaceRefusal, WireError> {
-    match wire::LockspaceRefusal::try_from(value) {
-        Ok(wire::LockspaceRefusal::Name) => Ok(LockspaceRefusal::Name),
-        Ok(wire::LockspaceRefusal::ValueLength) => Ok(LockspaceRefusal::ValueLength),
-        Ok(wire::LockspaceRefusal::Options) => Ok(LockspaceRefusal::Options(options)),
-        Ok(wire::LockspaceRefusal::TooMany) => Ok(LockspaceRefusal::TooMany),
-        Ok(wire::LockspaceRefusal::Unspecified) | Err(_) => Err(WireError::Enumeration {
-            what: "lockspace refusal",
-            value,
-        }),
-    }
 }
 
 /// What a holder is there for.

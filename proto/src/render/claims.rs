@@ -3,7 +3,7 @@
 use dlm_core::recovery::{Claim, KnownValue, Stands};
 use prost::bytes::Bytes;
 
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::words;
 use crate::wire;
 

@@ -1,16 +1,17 @@
 //! What the calls of the cluster service carry, and the entries of the log.
 
 use dlm_core::cluster::{
-    Attest, ClusterOptions, Command, CommandRefusal, Endpoint, FenceOutcome, Join, Master,
-    NamedReplay,
+    Attest, ClusterOptions, Command, CommandRefusal, FenceOutcome, Join, NamedReplay, ServerStarted,
 };
-use dlm_core::{Epoch, LockspaceId, LogIndex, ServerId, SessionId, SlotId};
+use dlm_core::link::SlotMap;
+use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, ServerId, SessionId, SlotId};
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::cluster_state::{death, fenced, role, slot};
+use super::cluster_state::{death, fenced, role};
+use super::slot_map::slot_map;
 use super::words::lockspace_options;
-use crate::cluster::{Answer, Joined, Opened, SlotMap};
+use crate::cluster::{Answer, Joined, Opened};
 use crate::wire;
 use crate::wire::cluster_refusal::Why;
 use crate::wire::log_entry;
@@ -63,6 +64,9 @@ fn refusal(why: CommandRefusal) -> wire::ClusterRefusal {
         CommandRefusal::SlotThere => Why::SlotThere,
         CommandRefusal::Moves => Why::Moves,
         CommandRefusal::Exhausted => Why::Exhausted,
+        CommandRefusal::OtherStorage => Why::OtherStorage,
+        CommandRefusal::LastServer => Why::LastServer,
+        CommandRefusal::Leaving => Why::Leaving,
     };
     wire.why = number.into();
     wire
@@ -158,26 +162,13 @@ pub fn open_lockspace_reply(reply: Answer<Opened>) -> wire::OpenLockspaceReply {
 #[must_use]
 pub fn map_reply(reply: Answer<SlotMap>) -> wire::MapReply {
     let (head, done) = answer(reply);
-    let Some(done) = done else {
-        return wire::MapReply {
-            head,
-            ..Default::default()
-        };
-    };
-    let server = |(master, endpoint): (Master, Endpoint)| wire::MapServer {
-        server: master.server.0,
-        incarnation: master.incarnation.0,
-        endpoint: endpoint.into(),
-    };
     wire::MapReply {
         head,
-        index: done.index.0,
-        slots: done.slots.iter().map(slot).collect(),
-        servers: done.servers.into_iter().map(server).collect(),
+        map: done.map(slot_map),
     }
 }
 
-fn on_slot(slot: SlotId, epoch: Epoch, to: Option<ServerId>) -> wire::SlotCommand {
+pub(super) fn on_slot(slot: SlotId, epoch: Epoch, to: Option<ServerId>) -> wire::SlotCommand {
     wire::SlotCommand {
         slot: slot.number(),
         epoch: epoch.0,
@@ -265,17 +256,30 @@ fn of_servers(command: &Command) -> Option<log_entry::Command> {
             role: role(*its).into(),
         }),
         Command::ServerRemoved { server } => Wire::ServerRemoved(server.0),
-        Command::ServerStarted(started) => Wire::ServerStarted(wire::ServerStartedCommand {
-            server: started.server.0,
-            nonce: nonce(started.nonce),
-            endpoint: started.endpoint.as_str().to_owned(),
-            peer_endpoint: started.peer_endpoint.as_str().to_owned(),
-            version_min: started.versions.min,
-            version_max: started.versions.max,
-        }),
+        Command::ServerStarted(one) => Wire::ServerStarted(started(one)),
         Command::ServerLost { incarnation } => Wire::ServerLost(incarnation.0),
         _ => return None,
     })
+}
+
+pub(super) fn started(started: &ServerStarted) -> wire::ServerStartedCommand {
+    wire::ServerStartedCommand {
+        server: started.server.0,
+        nonce: nonce(started.nonce),
+        endpoint: started.endpoint.as_str().to_owned(),
+        peer_endpoint: started.peer_endpoint.as_str().to_owned(),
+        version_min: started.versions.min,
+        version_max: started.versions.max,
+    }
+}
+
+pub(super) fn serving(by: Incarnation, slots: &[(SlotId, Epoch)]) -> wire::ServingCommand {
+    let slots = slots.iter();
+    let slots = slots.map(|&(slot, epoch)| on_slot(slot, epoch, None));
+    wire::ServingCommand {
+        by: by.0,
+        slots: slots.collect(),
+    }
 }
 
 fn of_slots(command: &Command) -> Option<log_entry::Command> {
@@ -283,15 +287,7 @@ fn of_slots(command: &Command) -> Option<log_entry::Command> {
 
     Some(match command {
         &Command::MoveSlot { slot, epoch, to } => Wire::MoveSlot(on_slot(slot, epoch, Some(to))),
-        Command::Serving { by, slots } => {
-            let slots = slots
-                .iter()
-                .map(|&(slot, epoch)| on_slot(slot, epoch, None));
-            Wire::Serving(wire::ServingCommand {
-                by: by.0,
-                slots: slots.collect(),
-            })
-        }
+        Command::Serving { by, slots } => Wire::Serving(serving(*by, slots)),
         &Command::RecoverSlot { slot, epoch, to } => Wire::RecoverSlot(on_slot(slot, epoch, to)),
         &Command::SlotEpochExhausted { slot, epoch } => {
             Wire::SlotEpochExhausted(on_slot(slot, epoch, None))

@@ -175,5 +175,6 @@ pub fn status(
         leader: leader.map_or(0, |leader| leader.0),
         server: server.0,
         state: Some(state),
+        ..Default::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use dlm_core::link::{Done, Event, FromServer, StreamRefusal, Welcome};
 
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::slot_map::slot_map;
 use super::words;
 use crate::limits::OPERATIONS_PER_FRAME_MAX;

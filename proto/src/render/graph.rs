@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use dlm_core::deadlock::{Edge, Graph, HolderReport, LockView, NodeReport, ResourceView, Task};
-use dlm_core::{LockspaceId, Owner, ResourceName, SessionId, Tick};
+use dlm_core::{Epoch, LockspaceId, Owner, ResourceName, SessionId, Tick};
 use prost::bytes::Bytes;
 
-use super::words;
+use super::{coverage, words};
+use crate::coverage::Coverage;
 use crate::name::Name;
 use crate::wire;
 
@@ -50,20 +51,23 @@ pub struct GraphParts<'a> {
     pub silent: &'a [SessionId],
     /// When the locks were looked at.
     pub now: Tick,
+    /// What is missing.
+    pub coverage: &'a Coverage,
 }
 
 /// The answer to a `GraphRequest`.
 #[must_use]
 pub fn graph_reply(parts: GraphParts<'_>) -> wire::GraphReply {
     let behind = Behind::index(parts.reports);
-    let resource = |resource: &ResourceView| wire::GraphResource {
-        lockspace: parts.names.lockspace(resource.lockspace),
-        name: Bytes::copy_from_slice(resource.name.as_bytes()),
-        locks: resource
-            .locks
-            .iter()
-            .map(|lock| graph_lock(lock, resource, &behind, &parts))
-            .collect(),
+    let resource = |resource: &ResourceView| {
+        let locks = resource.locks.iter().map(|lock| wire::GraphLock {
+            holders: holders_behind(lock, resource, &behind),
+            ..graph_lock(lock, parts.names, parts.now)
+        });
+        wire::GraphResource {
+            locks: locks.collect(),
+            ..graph_resource(resource, parts.names)
+        }
     };
     let cycle = |cycle: &Vec<usize>| wire::GraphCycle {
         edges: cycle.iter().map(|&edge| edge as u32).collect(),
@@ -82,6 +86,35 @@ pub fn graph_reply(parts: GraphParts<'_>) -> wire::GraphReply {
             .iter()
             .map(|&session| parts.names.session(session))
             .collect(),
+        coverage: Some(coverage(parts.coverage.clone())),
+    }
+}
+
+/// The locks of one server for another one, each resource with the epoch of its slot: without what stands
+/// behind them, which whoever asked finds out.
+#[must_use]
+pub fn graph_resources(
+    resources: &[(Epoch, ResourceView)],
+    names: &Names,
+    now: Tick,
+) -> Vec<wire::GraphResource> {
+    let resources = resources.iter().map(|(epoch, resource)| {
+        let locks = resource.locks.iter();
+        wire::GraphResource {
+            locks: locks.map(|lock| graph_lock(lock, names, now)).collect(),
+            epoch: epoch.0,
+            ..graph_resource(resource, names)
+        }
+    });
+    resources.collect()
+}
+
+fn graph_resource(resource: &ResourceView, names: &Names) -> wire::GraphResource {
+    wire::GraphResource {
+        lockspace: names.lockspace(resource.lockspace),
+        lockspace_id: resource.lockspace.0,
+        name: Bytes::copy_from_slice(resource.name.as_bytes()),
+        ..wire::GraphResource::default()
     }
 }
 
@@ -118,29 +151,31 @@ impl<'a> Behind<'a> {
     }
 }
 
-fn graph_lock(
+fn holders_behind(
     lock: &LockView,
     resource: &ResourceView,
     behind: &Behind<'_>,
-    parts: &GraphParts<'_>,
-) -> wire::GraphLock {
+) -> Vec<wire::GraphHolder> {
     let key = (lock.session, resource.lockspace, &resource.name);
-    let holders: Vec<_> = match behind.holders.get(&key) {
-        Some(holders) => holders
-            .iter()
-            .map(|holder| graph_holder(lock.session, holder, behind))
-            .collect(),
-        None => Vec::new(),
-    };
+    let holders = behind.holders.get(&key).into_iter().copied().flatten();
+    holders
+        .map(|holder| graph_holder(lock.session, holder, behind))
+        .collect()
+}
+
+fn graph_lock(lock: &LockView, names: &Names, now: Tick) -> wire::GraphLock {
     wire::GraphLock {
         session: lock.session.0,
-        session_name: parts.names.session(lock.session),
+        session_name: names.session(lock.session),
         lock: lock.lock.0,
         queue: words::queue(lock.queue).into(),
         granted: words::mode_or_none(lock.granted).into(),
         requested: words::mode_or_none(lock.requested).into(),
-        age_us: parts.now.since(lock.since),
-        holders,
+        age_us: now.since(lock.since),
+        owner: lock.owner.0,
+        serial: lock.serial,
+        flags: lock.flags.bits(),
+        holders: Vec::new(),
     }
 }
 

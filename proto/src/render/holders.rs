@@ -4,7 +4,7 @@ use dlm_core::deadlock::{GlockReport, HolderReport};
 use prost::bytes::Bytes;
 
 use super::words;
-use crate::frame::HoldersReport;
+use crate::holders::HoldersReport;
 use crate::limits::REPORT_ENTRIES_MAX;
 use crate::wire;
 

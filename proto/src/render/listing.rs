@@ -2,41 +2,75 @@
 
 use std::vec;
 
-use dlm_core::Tick;
 use dlm_core::detail::{LockDetail, ResourceDetail};
+use dlm_core::{Epoch, ServerId, Tick};
 use prost::bytes::Bytes;
 
 use super::graph::Names;
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::words;
+use crate::coverage::Coverage;
 use crate::limits::LOCKS_PER_PAGE_MAX;
 use crate::listing::LockspaceListing;
 use crate::wire;
 
-/// The pages of a listing of locks, each made when it is asked for.
+/// A resource with its locks, and the epoch of its slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedResource {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The resource.
+    pub detail: ResourceDetail,
+}
+
+/// The pages of a listing of one server's locks, each made when it is asked for.
 #[derive(Debug)]
 pub struct LocksPages {
-    resources: vec::IntoIter<ResourceDetail>,
+    resources: vec::IntoIter<ListedResource>,
     /// What did not fit into the last page of a resource that is begun.
-    rest: Option<ResourceDetail>,
+    rest: Option<ListedResource>,
     names: Names,
+    server: ServerId,
     now: Tick,
+    uptime_us: u64,
 }
 
 impl LocksPages {
-    /// The pages for locks that were looked at `now`.
+    /// The pages for locks that `server` masters and that were looked at until `now`.
     #[must_use]
-    pub fn new(resources: Vec<ResourceDetail>, names: Names, now: Tick) -> Self {
+    pub fn new(
+        resources: Vec<ListedResource>,
+        names: Names,
+        (server, now): (ServerId, Tick),
+    ) -> Self {
         Self {
             resources: resources.into_iter(),
             rest: None,
             names,
+            server,
             now,
+            uptime_us: now.0,
         }
     }
 
+    /// As of a server that had been running for so long; otherwise its clock began with it.
+    #[must_use]
+    pub fn since(self, uptime_us: u64) -> Self {
+        Self { uptime_us, ..self }
+    }
+
+    /// How long the server had been running.
+    #[must_use]
+    pub const fn uptime_us(&self) -> u64 {
+        self.uptime_us
+    }
+
     /// As much of the resource as has room for so many locks, and so many locks.
-    fn part(&mut self, mut resource: ResourceDetail, room: usize) -> (wire::LockedResource, usize) {
+    fn part(&mut self, listed: ListedResource, room: usize) -> (wire::LockedResource, usize) {
+        let ListedResource {
+            epoch,
+            detail: mut resource,
+        } = listed;
         let count = resource.locks.len().min(room);
         let rest = resource.locks.split_off(count);
         let locks = resource.locks.iter();
@@ -48,12 +82,15 @@ impl LocksPages {
             locks: locks
                 .map(|lock| locked_lock(lock, &self.names, self.now))
                 .collect(),
+            server: self.server.0,
+            epoch: epoch.0,
         };
         if !rest.is_empty() {
-            self.rest = Some(ResourceDetail {
+            let detail = ResourceDetail {
                 locks: rest,
                 ..resource
-            });
+            };
+            self.rest = Some(ListedResource { epoch, detail });
         }
         (part, count)
     }
@@ -64,7 +101,7 @@ impl Iterator for LocksPages {
 
     fn next(&mut self) -> Option<wire::LocksPage> {
         let mut page = wire::LocksPage {
-            uptime_us: self.now.0,
+            uptime_us: self.uptime_us,
             ..wire::LocksPage::default()
         };
         let mut room = LOCKS_PER_PAGE_MAX;
@@ -100,7 +137,7 @@ fn locked_lock(lock: &LockDetail, names: &Names, now: Tick) -> wire::LockedLock 
 
 /// The answer to a `LockspacesRequest`.
 #[must_use]
-pub fn lockspaces(lockspaces: Vec<LockspaceListing>) -> wire::LockspacesReply {
+pub fn lockspaces(lockspaces: Vec<LockspaceListing>, coverage: Coverage) -> wire::LockspacesReply {
     let lockspaces = lockspaces.into_iter().map(|lockspace| wire::Lockspace {
         name: lockspace.name,
         id: lockspace.id.0,
@@ -120,6 +157,7 @@ pub fn lockspaces(lockspaces: Vec<LockspaceListing>) -> wire::LockspacesReply {
     });
     wire::LockspacesReply {
         lockspaces: lockspaces.collect(),
+        coverage: Some(super::coverage(coverage)),
     }
 }
 

@@ -7,7 +7,7 @@ use prost::bytes::Bytes;
 use super::claims::claim;
 use super::cluster::nonce;
 use super::holders::report;
-use super::server_frame::value_bytes;
+use super::value_bytes;
 use super::words;
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::link::ToServerFrame;

@@ -3,7 +3,6 @@
 use dlm_core::deadlock::{Queue, Reason, Role};
 use dlm_core::{LockspaceOptions, Mode, Refusal, Status};
 
-use crate::frame::LockspaceRefusal;
 use crate::wire;
 
 pub(crate) const fn mode(mode: Mode) -> wire::Mode {
@@ -52,20 +51,6 @@ const fn refusal(refusal: Refusal) -> wire::Refusal {
         Refusal::NoSuchOrphan => wire::Refusal::NoSuchOrphan,
         Refusal::OrphanMode => wire::Refusal::OrphanMode,
         Refusal::AlreadyCancelled => wire::Refusal::AlreadyCancelled,
-    }
-}
-
-pub(crate) fn lockspace_refusal(
-    why: LockspaceRefusal,
-) -> (wire::LockspaceRefusal, Option<wire::LockspaceOptions>) {
-    match why {
-        LockspaceRefusal::Name => (wire::LockspaceRefusal::Name, None),
-        LockspaceRefusal::ValueLength => (wire::LockspaceRefusal::ValueLength, None),
-        LockspaceRefusal::TooMany => (wire::LockspaceRefusal::TooMany, None),
-        LockspaceRefusal::Options(options) => (
-            wire::LockspaceRefusal::Options,
-            Some(lockspace_options(options)),
-        ),
     }
 }
 

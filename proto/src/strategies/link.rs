@@ -18,7 +18,7 @@ use proptest::sample::select;
 use super::{
     flags, glocks_query, glocks_report, mode, name, on_a_lock, report, resource_name, value,
 };
-use crate::frame::{self, QueryId};
+use crate::holders::QueryId;
 use crate::link::{FromServerFrame, ToServerFrame};
 
 fn op() -> impl Strategy<Value = OpId> {
@@ -54,43 +54,37 @@ fn hello() -> impl Strategy<Value = Hello> {
         )
 }
 
-/// The streams of a lone server have the same operations under other names.
 fn operation_kind() -> impl Strategy<Value = OperationKind> {
-    on_a_lock().prop_map(|kind| match kind {
-        frame::OperationKind::Request {
-            lockspace,
-            lock,
-            name,
-            mode,
-            flags,
-            owner,
-        } => OperationKind::Request {
-            lockspace,
-            lock,
-            name,
-            mode,
-            flags,
-            owner,
-        },
-        frame::OperationKind::Convert {
-            lock,
-            mode,
-            flags,
-            owner,
-            value,
-        } => OperationKind::Convert {
+    let lock = || any::<u64>().prop_map(LockId);
+    let owner = || any::<u64>().prop_map(Owner);
+    let lockspace = any::<u32>().prop_map(LockspaceId);
+    let request = (lockspace, lock(), resource_name(), mode(), flags(), owner());
+    let convert = (lock(), mode(), flags(), owner(), value());
+    prop_oneof![
+        request.prop_map(|(lockspace, lock, name, mode, flags, owner)| {
+            OperationKind::Request {
+                lockspace,
+                lock,
+                name,
+                mode,
+                flags,
+                owner,
+            }
+        }),
+        convert.prop_map(|(lock, mode, flags, owner, value)| OperationKind::Convert {
             lock,
             mode,
             flags,
             owner,
             value,
-        },
-        frame::OperationKind::Unlock { lock, flags, value } => {
-            OperationKind::Unlock { lock, flags, value }
-        }
-        frame::OperationKind::Cancel { lock } => OperationKind::Cancel { lock },
-        other => unreachable!("{other:?} is on a lock"),
-    })
+        }),
+        (lock(), flags(), value()).prop_map(|(lock, flags, value)| OperationKind::Unlock {
+            lock,
+            flags,
+            value
+        }),
+        lock().prop_map(|lock| OperationKind::Cancel { lock }),
+    ]
 }
 
 fn everywhere_kind() -> impl Strategy<Value = EverywhereKind> {

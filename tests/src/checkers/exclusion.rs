@@ -2,8 +2,9 @@
 //!
 //! A session relies on a lock from the moment that it is told of the grant to the moment that it asks for
 //! an unlock, loses its lease by its own clock, or dies. What a conversion may take away it does not rely
-//! on while that is under way: of a conversion from PR to CW only CR is left, and nothing of one that may
-//! give up its mode while it waits (`CONVDEADLK`).
+//! on while that is under way: of a conversion from PR to CW only CR is left, of one that may be granted in
+//! another mode (`ALTPR`, `ALTCW`) what that has in common with it, and nothing of one that may give up
+//! its mode while it waits (`CONVDEADLK`).
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,7 @@ impl Book {
                     Want::Convert { .. } if flags.contains(RequestFlags::CONVDEADLK) => {
                         Some(Mode::Nl)
                     }
-                    Want::Convert { mode } => Some(*mode),
+                    Want::Convert { mode } => Some(least(*mode, *flags)),
                     Want::Unlock => None,
                 };
                 known.under_way.insert(*ticket, left);
@@ -70,6 +71,16 @@ impl Book {
         }
         Some(lock)
     }
+}
+
+/// The least that a conversion may be granted in.
+fn least(mode: Mode, flags: RequestFlags) -> Mode {
+    let others = [
+        (RequestFlags::ALTPR, Mode::Pr),
+        (RequestFlags::ALTCW, Mode::Cw),
+    ];
+    let others = others.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    others.fold(mode, |least, (_, other)| both(least, other))
 }
 
 /// The strongest mode that is no stronger than either.
@@ -181,6 +192,18 @@ mod tests {
         assert_eq!(check(&story.history), Ok(()));
         story.end(1, up, Mode::Ex, 3);
         assert!(check(&story.history).is_err());
+    }
+
+    #[test]
+    fn what_may_be_granted_in_another_mode_relies_on_no_more() {
+        for (flags, good) in [(RequestFlags::ALTPR, true), (RequestFlags::empty(), false)] {
+            let mut story = Story::new();
+            story.granted(1, Mode::Pw, 1);
+            let want = Want::Convert { mode: Mode::Ex };
+            story.ask_with(1, want, flags, None);
+            story.granted(2, Mode::Pr, 2);
+            assert_eq!(check(&story.history).is_ok(), good);
+        }
     }
 
     #[test]

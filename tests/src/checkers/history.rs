@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use dlm_core::{LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
-use dlm_core::{Status, Tick, Token};
+use dlm_core::{SessionId, Status, Tick, Token};
 
 use crate::sim::ProcessId;
 
@@ -150,6 +150,18 @@ pub enum Fact {
         /// How, in words.
         how: String,
     },
+    /// A session has a number in the cluster.
+    Joined {
+        /// Which session.
+        client: ClientId,
+        /// Its number.
+        session: SessionId,
+    },
+    /// A server knows a session no more: its locks are gone there.
+    Purged {
+        /// Which.
+        session: SessionId,
+    },
     /// A session ended by its client's own clock or word: from now on it relies on nothing.
     Lost {
         /// Which.
@@ -169,6 +181,35 @@ pub enum Fact {
     Recovered {
         /// Which, as it is numbered.
         slot: u32,
+    },
+    /// That slot is served again.
+    Served {
+        /// Which, as it is numbered.
+        slot: u32,
+    },
+    /// A server believes that it leads.
+    Leads {
+        /// Which server.
+        server: ServerId,
+        /// In which term.
+        term: u64,
+    },
+    /// A server does not believe that any more, or is dead.
+    Deposed {
+        /// Which server.
+        server: ServerId,
+    },
+    /// A server wants a session evicted for what it claimed: two cannot both be right.
+    Contradicted {
+        /// By which server.
+        server: ServerId,
+        /// Why, in words.
+        why: String,
+    },
+    /// A session and a server count differently, which ended the session.
+    Miscounted {
+        /// Whose.
+        client: ClientId,
     },
     /// A server applied an entry.
     Applied {

@@ -7,6 +7,7 @@
 //! | `values.rs` | a value is lost only by the rules |
 //! | `forgotten.rs` | no lock and no waiter is forgotten |
 //! | `order.rs` | who came first is served first |
+//! | `faultless.rs` | what sessions claim fits together |
 //! | `replicas.rs` | states after the same entry are equal |
 //! | `progress.rs` | when all is healed everything is answered within a bound |
 //!
@@ -14,6 +15,7 @@
 //! tested on histories that it must refuse.
 
 pub mod exclusion;
+pub mod faultless;
 pub mod forgotten;
 pub mod history;
 pub mod order;

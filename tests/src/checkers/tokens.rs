@@ -1,10 +1,14 @@
 //! A grant's token is larger than that of every earlier grant that it excludes: what is written under it
 //! can be told from what an earlier holder still writes.
+//!
+//! Whoever hears of a grant when it has asked for an unlock already does not rely on it: what was granted
+//! since may have been heard of before.
 
 use std::collections::BTreeMap;
 
 use dlm_core::{Mode, Status, Token};
 
+use super::exclusion::Book;
 use super::{Fact, History, Lock, Resource, Violation};
 
 const PROPERTY: &str = "tokens";
@@ -16,7 +20,9 @@ const PROPERTY: &str = "tokens";
 pub fn check(history: &History) -> Result<(), Violation> {
     // The largest token of each lock in each mode.
     let mut grants: BTreeMap<&Resource, BTreeMap<(Lock, Mode), Token>> = BTreeMap::new();
+    let mut book = Book::default();
     for entry in history.entries() {
+        book.take(&entry.fact);
         let Fact::Ended { lock, end, .. } = &entry.fact else {
             continue;
         };
@@ -28,7 +34,11 @@ pub fn check(history: &History) -> Result<(), Violation> {
             continue;
         };
         let before = grants.entry(resource).or_default();
-        for ((other, held), token) in &*before {
+        let relied = book
+            .0
+            .get(lock)
+            .is_some_and(|known| known.relied().is_some());
+        for ((other, held), token) in before.iter().filter(|_| relied) {
             if other != lock && !mode.compatible(*held) && end.token <= *token {
                 return Err(Violation {
                     property: PROPERTY,
@@ -62,6 +72,20 @@ mod tests {
             story.ask(1, Want::Unlock);
             story.granted(2, Mode::Pr, second);
             assert_eq!(check(&story.history).is_ok(), good, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_was_given_up_before_it_was_heard_of_may_be_heard_of_late() {
+        for (given_up, good) in [(true, true), (false, false)] {
+            let mut story = Story::new();
+            let first = story.request(1, Mode::Ex);
+            if given_up {
+                story.ask(1, Want::Unlock);
+            }
+            story.granted(2, Mode::Ex, 8);
+            story.end(1, first, Mode::Ex, 7);
+            assert_eq!(check(&story.history).is_ok(), good);
         }
     }
 

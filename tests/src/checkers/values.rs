@@ -10,9 +10,11 @@
 //! for an unlock, or is gone.
 //!
 //! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
-//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store.
+//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store. What a
+//! session that is gone had asked for may still be granted to it, up to the moment when the servers purge
+//! it; and what it had when its slot was made anew is not known before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_core::{Mode, RequestFlags, SlotId, Status, Tick};
 
@@ -48,11 +50,14 @@ impl Value {
         self.stores.iter().rev().find(done)
     }
 
-    fn allows(&self, read: &Stored, asked: usize) -> bool {
+    fn allows(&self, read: &Stored, asked: usize, anew: &[(usize, usize)]) -> bool {
         let settled = self.settled(asked).map(|store| store.asked);
         let after = |place: usize| settled.is_none_or(|settled| settled <= place);
         match read {
-            Stored::NotValid => self.reasons.iter().any(|&reason| after(reason)),
+            Stored::NotValid => {
+                let anew = anew.iter().map(|(_, until)| until);
+                self.reasons.iter().chain(anew).any(|&reason| after(reason))
+            }
             Stored::Valid(bytes) => {
                 let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
                 let mut stores = self.stores.iter();
@@ -67,6 +72,11 @@ struct Reader<'a> {
     history: &'a History,
     book: Book,
     values: BTreeMap<&'a Resource, Value>,
+    /// Locks that are surely there.
+    there: BTreeMap<&'a Resource, BTreeSet<Lock>>,
+    lives: Lives,
+    /// When slots were made anew, and until when that is a reason.
+    anew: BTreeMap<u32, Vec<(usize, usize)>>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
 }
@@ -80,6 +90,9 @@ pub fn check(history: &History) -> Result<(), Violation> {
         history,
         book: Book::default(),
         values: BTreeMap::new(),
+        there: BTreeMap::new(),
+        anew: BTreeMap::new(),
+        lives: Lives::of(history),
         asked: BTreeMap::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
@@ -91,6 +104,58 @@ pub fn check(history: &History) -> Result<(), Violation> {
         reader.after(place, &entry.fact);
     }
     Ok(())
+}
+
+/// When sessions began, were gone, and were purged by the last server. All are places in the history.
+#[derive(Clone, Debug, Default)]
+struct Lives {
+    began: BTreeMap<ClientId, usize>,
+    gone: BTreeMap<ClientId, usize>,
+    purged: BTreeMap<ClientId, usize>,
+    /// When each slot was served again.
+    served: BTreeMap<u32, Vec<usize>>,
+}
+
+impl Lives {
+    fn of(history: &History) -> Self {
+        let mut lives = Self::default();
+        let mut sessions = BTreeMap::new();
+        for (place, entry) in history.entries().iter().enumerate() {
+            if let Some(gone) = entry.fact.gone() {
+                lives.gone.entry(gone).or_insert(place);
+            }
+            match &entry.fact {
+                Fact::Joined { client, session } => {
+                    sessions.insert(*session, *client);
+                    lives.began.insert(*client, place);
+                }
+                Fact::Purged { session } => {
+                    let client = sessions.get(session);
+                    lives.purged.extend(client.map(|client| (*client, place)));
+                }
+                Fact::Served { slot } => lives.served.entry(*slot).or_default().push(place),
+                _ => {}
+            }
+        }
+        lives
+    }
+
+    fn purged(&self, client: ClientId) -> usize {
+        self.purged.get(&client).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Until when the locks of a session may not be known in a slot that is made anew at this place.
+    fn unknown_until(&self, slot: u32, place: usize) -> usize {
+        let mut served = self.served.get(&slot).into_iter().flatten();
+        let served = served.find(|served| **served > place).copied();
+        let served = served.unwrap_or(usize::MAX);
+        let gone = self.gone.iter().filter(|(client, gone)| {
+            let began = self.began.get(client);
+            began.is_some_and(|began| *began < place) && **gone < served
+        });
+        let purged = gone.map(|(client, _)| self.purged(*client));
+        purged.max().unwrap_or(place).max(place)
+    }
 }
 
 fn violation(at: Tick, resource: &Resource, text: String) -> Violation {
@@ -112,11 +177,8 @@ impl<'a> Reader<'a> {
             }
             Fact::Ended { lock, ticket, end } => self.ends(place, *lock, *ticket, end),
             Fact::Recovered { slot } => {
-                for (resource, value) in &mut self.values {
-                    if SlotId::of(resource.lockspace, &resource.name).number() == *slot {
-                        value.reasons.push(place);
-                    }
-                }
+                let until = self.lives.unknown_until(*slot, place);
+                self.anew.entry(*slot).or_default().push((place, until));
                 None
             }
             _ => {
@@ -178,7 +240,9 @@ impl<'a> Reader<'a> {
             }
         }
         let read = end.value.as_ref()?;
-        let allowed = value.allows(read, asked);
+        let slot = SlotId::of(resource.lockspace, &resource.name).number();
+        let anew = self.anew.get(&slot).map_or(&[][..], Vec::as_slice);
+        let allowed = value.allows(read, asked, anew);
         let last = value.settled(asked).map(|store| &store.value);
         let text = format!("{lock:?} read {read:?}; what was stored before is {last:?}");
         (!allowed).then_some((resource, text))
@@ -199,9 +263,14 @@ impl<'a> Reader<'a> {
             if lock.client != gone || left || !wrote {
                 continue;
             }
+            let until = if under_way {
+                self.lives.purged(gone).max(place)
+            } else {
+                place
+            };
             if let Some(resource) = self.history.resource(*lock) {
                 let value = self.values.entry(resource).or_default();
-                value.reasons.push(place);
+                value.reasons.push(until);
             }
         }
         self.asked.retain(|(lock, _), _| lock.client != gone);
@@ -210,10 +279,20 @@ impl<'a> Reader<'a> {
     /// After a fact: which resources may have no lock now.
     fn after(&mut self, place: usize, fact: &Fact) {
         if let Some(lock) = fact.lock() {
-            if let Some(resource) = self.history.resource(lock) {
-                self.is_empty(place, resource);
+            let Some(resource) = self.history.resource(lock) else {
+                return;
+            };
+            let known = self.book.0.get(&lock);
+            let there = self.there.entry(resource).or_default();
+            if known.is_some_and(|known| known.relied().is_some()) {
+                there.insert(lock);
+            } else {
+                there.remove(&lock);
             }
-        } else if fact.gone().is_some() {
+            self.is_empty(place, resource);
+        } else if let Some(gone) = fact.gone() {
+            let of_resources = self.there.values_mut();
+            of_resources.for_each(|there| there.retain(|lock| lock.client != gone));
             let resources: Vec<&Resource> = self.values.keys().copied().collect();
             for resource in resources {
                 self.is_empty(place, resource);
@@ -222,9 +301,8 @@ impl<'a> Reader<'a> {
     }
 
     fn is_empty(&mut self, place: usize, resource: &'a Resource) {
-        let there = self.book.0.iter().any(|(lock, known)| {
-            known.relied().is_some() && self.history.resource(*lock) == Some(resource)
-        });
+        let there = self.there.get(resource);
+        let there = there.is_some_and(|there| !there.is_empty());
         let value = self.values.entry(resource).or_default();
         // Until the next change, and so up to the next fact about it.
         if !there {
@@ -246,6 +324,8 @@ fn writes(held: Option<Mode>, want: &Want) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dlm_core::SessionId;
+
     use super::super::tests::Story;
     use super::*;
 
@@ -316,6 +396,27 @@ mod tests {
         read_only.end_without(3, unlock);
         read_only.reads(4, Mode::Pr, Stored::NotValid);
         assert_eq!(check(&read_only.history), Ok(()));
+    }
+
+    #[test]
+    fn a_writer_that_waits_may_be_granted_after_its_death_until_it_is_purged() {
+        let mut story = stored();
+        story.granted(5, Mode::Ex, 5);
+        let (client, session) = (Story::client(3), SessionId(3));
+        story.fact(Fact::Joined { client, session });
+        story.request(3, Mode::Ex);
+        story.fact(Fact::Died { client });
+        let unlock = story.stores(5, Some(b"six"));
+        story.end_without(5, unlock);
+        story.fact(Fact::Purged { session });
+        let mut later = story.clone();
+        story.reads(6, Mode::Pr, Stored::NotValid);
+        assert_eq!(check(&story.history), Ok(()));
+        later.granted(7, Mode::Ex, 7);
+        let unlock = later.stores(7, Some(b"ten"));
+        later.end_without(7, unlock);
+        later.reads(8, Mode::Pr, Stored::NotValid);
+        assert!(check(&later.history).is_err());
     }
 
     #[test]

@@ -352,6 +352,7 @@ impl<P: Process> World<P> {
         if let Some(at) = place.alarm.1 {
             self.set_alarm(one, at);
         }
+        self.await_expiry(one);
     }
 
     /// All links are open, all disks work, and every process runs that did not end itself.

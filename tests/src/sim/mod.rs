@@ -14,7 +14,8 @@
 //! | `streams.rs` | streams over them, that keep order and break |
 //! | `faults.rs` | what goes wrong, when, and with what; what was covered |
 //! | `report.rs` | what is printed of a seed that failed |
-//! | `log.rs` | a first cluster: replicas of the log, with clients that join and leave |
+//! | `log/` | replicas of the log, with clients that join and leave |
+//! | `cluster/` | the whole cluster: servers, sessions, locks |
 //!
 //! Nothing here waits, and nothing reads a clock of the machine that it runs on. The same seed makes the
 //! same run, bit for bit: [`World::trace`] is a digest of all that any process was told and said.
@@ -24,6 +25,7 @@
 //! [checkers](crate::checkers) read that.
 
 pub mod clock;
+pub mod cluster;
 pub mod faults;
 pub mod log;
 pub mod network;

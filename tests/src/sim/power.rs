@@ -70,6 +70,32 @@ impl<P: Process> World<P> {
         let place = self.place_mut(id);
         if place.state == State::Running {
             place.state = State::Stopped;
+            self.await_expiry(id);
+        }
+    }
+
+    /// Time goes on for a process that stands still: what runs out meanwhile is known to the world.
+    pub(super) fn await_expiry(&mut self, id: ProcessId) {
+        let place = self.place(id);
+        let expires = place.process.as_ref().and_then(Process::expires);
+        let Some((at, _)) = expires.filter(|_| place.state == State::Stopped) else {
+            return;
+        };
+        let (when, life) = (place.clock.when(self.now, at), place.life);
+        self.at(when, Due::Expiry(id, life));
+    }
+
+    /// It is said once, unless the process went on before, or its clock is slower than it was.
+    pub(super) fn expire(&mut self, id: ProcessId, life: u32) {
+        let own = self.clock(id);
+        let place = self.place(id);
+        if place.state != State::Stopped || place.life != life {
+            return;
+        }
+        match place.process.as_ref().and_then(Process::expires) {
+            Some((at, fact)) if at <= own => self.fact(id, fact),
+            Some(_) => self.await_expiry(id),
+            None => {}
         }
     }
 

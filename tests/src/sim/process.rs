@@ -191,4 +191,10 @@ pub trait Process: Sized {
     fn died(&self) -> Option<Fact> {
         None
     }
+
+    /// What becomes true when its own clock shows that time, even while it stands still and notices
+    /// nothing.
+    fn expires(&self) -> Option<(Tick, Fact)> {
+        None
+    }
 }

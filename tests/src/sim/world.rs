@@ -74,6 +74,8 @@ pub(super) enum Due<P: Process> {
     Wake(ProcessId, u32, u64),
     /// A write of this life is done.
     Disk(ProcessId, u32),
+    /// Something of a process that stands still may have run out.
+    Expiry(ProcessId, u32),
     /// The scenario speaks.
     Order(ProcessId, P::Order),
     /// Something goes wrong, or right again.
@@ -240,6 +242,7 @@ impl<P: Process> World<P> {
             Due::GiveUp(key) => self.give_up(key),
             Due::Wake(id, life, number) => self.wake(id, life, number),
             Due::Disk(id, life) => self.written(id, life),
+            Due::Expiry(id, life) => self.expire(id, life),
             Due::Order(to, order) => self.arrive(to, Arrival::Told(Input::Order(order))),
             Due::Fault(fault) => self.inflict(&fault),
         }

@@ -71,9 +71,6 @@ use streams::Stream;
 /// The most calls for callers at once: opening and leaving lockspaces is rare.
 pub const CALLS_MAX: usize = 256;
 
-/// Up to so many locks a debug build checks the invariants after every step.
-const CHECKED_LOCKS_MAX: usize = 64;
-
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -121,6 +118,9 @@ pub struct Session {
     /// Something happened that may let what waits go on.
     stirred: bool,
 }
+
+/// The most locks of a session whose invariants are checked at every step, where they are at all.
+const CHECKED_LOCKS_MAX: usize = 256;
 
 impl Session {
     /// A session that is about to join.
@@ -192,7 +192,7 @@ impl Session {
             Input::Goodbye => self.goodbye(now, out),
         }
         self.go_on(now, out);
-        // It looks at everything: with many locks, more often than there is time for before a lease is over.
+        // All of a large session at every step would take longer than its lease.
         if self.book.len() <= CHECKED_LOCKS_MAX {
             debug_assert_eq!(invariants::check(self), Ok(()));
         }

@@ -44,7 +44,10 @@ impl Session {
             return fail(ticket, failure, out);
         }
         let kind = match kind {
-            OperationKind::Unlock { lock, flags, .. } if flags.contains(RequestFlags::CANCEL) => {
+            // With flags that do not fit it is refused by the master, as what it is.
+            OperationKind::Unlock { lock, flags, .. }
+                if flags.contains(RequestFlags::CANCEL) && flags.fit_unlock() =>
+            {
                 OperationKind::Cancel { lock }
             }
             kind => kind,
@@ -118,7 +121,16 @@ impl Session {
         if value.is_some_and(|value| value.as_bytes().len() > length) {
             return Err(Refusal::ValueLength);
         }
+        // As in fs/dlm, what would never do is said before what does not now.
+        let fits = match kind {
+            OperationKind::Convert { flags, .. } => flags.fit_conversion(),
+            OperationKind::Unlock { flags, .. } => flags.fit_unlock(),
+            _ => true,
+        };
         let pending = &mut lock.pending;
+        if !fits && pending.any() {
+            return Err(Refusal::Flags);
+        }
         let place = match kind {
             OperationKind::Convert { .. } if pending.any() => return Err(Refusal::Busy),
             OperationKind::Cancel { .. } if pending.unlock.is_some() => return Err(Refusal::Busy),

@@ -10,10 +10,15 @@ use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, Servers, Tls};
 
 use crate::dump::{self, DumpArguments};
 use crate::duration;
+use crate::evict::EvictArguments;
+use crate::fence::FenceArguments;
+use crate::fault::{self, FaultArguments};
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
 use crate::purge::PurgeArguments;
+use crate::server::ServerArguments;
+use crate::sessions::SessionsArguments;
 
 /// The lockspace of commands that do not name one.
 const DEFAULT_LOCKSPACE: &str = "default";
@@ -63,8 +68,10 @@ pub(crate) enum Command {
     ///
     /// A deadlock is shown only if it is still there, edge for edge, when looked at again.
     Graph(GraphArguments),
-    /// Show the server's sessions and how many locks they have.
+    /// Show how the cluster is: servers, sessions, slots, locks, and what waits for what.
     Status(StatusArguments),
+    /// List the sessions, with what is left of their leases and what they hold.
+    Sessions(SessionsArguments),
     /// List every lock, held or waited for.
     #[command(after_long_help = locks::HELP)]
     Locks(LocksArguments),
@@ -75,6 +82,15 @@ pub(crate) enum Command {
     Dump(DumpArguments),
     /// Take away the locks that ended tasks of a session left behind.
     Purge(PurgeArguments),
+    /// Declare a session dead: it gets nothing more, and its locks go when it is fenced.
+    Evict(EvictArguments),
+    /// Look after the fences of dead nodes.
+    Fence(FenceArguments),
+    /// Add, remove and list the servers of the cluster.
+    Server(ServerArguments),
+    /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
+    #[command(after_long_help = fault::HELP)]
+    Fault(FaultArguments),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
@@ -241,6 +257,23 @@ mod tests {
                 "--owner",
                 "y",
             ],
+            &["evict"],
+            &["fence", "node1"],
+            &["fence", "confirm"],
+            &["server", "add", "4"],
+            &["server", "add", "0", "a:1"],
+            &["server", "add", "4", "a"],
+            &["server", "remove", "all"],
+            &["fault"],
+            &["fault", "partition"],
+            &["fault", "partition", "1"],
+            &["fault", "partition", "1,1"],
+            &["fault", "partition", "1,2", "50ms"],
+            &["fault", "delay", "1,2"],
+            &["fault", "delay", "1,2", "2m"],
+            &["fault", "stall", "1,2", "--for", "5"],
+            &["fault", "list", "1,2"],
+            &["fault", "heal", "a,b"],
             &["completions", "tcsh"],
             &["completions"],
             &["status", "--endpoints", "nowhere"],

@@ -37,6 +37,8 @@ pub(crate) enum CommandError {
     SeveralSessions { wanted: String, sessions: String },
     #[error("there is no command \"{name}\"; dlm --help lists those that there are")]
     NoCommand { name: String },
+    #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
+    FaultMissed { servers: String },
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]

@@ -6,7 +6,7 @@ use dlm_client::inspect;
 
 use crate::cli::{Format, GraphArguments};
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
 pub(crate) async fn run(servers: &Servers, arguments: &GraphArguments) -> Result<(), CommandError> {
     let snapshot = match &arguments.lockspace {
@@ -19,5 +19,7 @@ pub(crate) async fn run(servers: &Servers, arguments: &GraphArguments) -> Result
         Format::Dot => dot::render(&snapshot),
         Format::Svg => svg::render(&snapshot),
     };
-    output::write(arguments.output.as_deref(), &rendered)
+    output::write(arguments.output.as_deref(), &rendered)?;
+    warning::incomplete(&snapshot.coverage);
+    Ok(())
 }

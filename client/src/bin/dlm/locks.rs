@@ -10,6 +10,7 @@ use dlm_client::{Mode, Servers};
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
 use crate::pattern;
+use crate::warning;
 
 #[derive(Debug, Args)]
 pub(crate) struct LocksArguments {
@@ -83,7 +84,9 @@ pub(crate) async fn run(servers: &Servers, arguments: &LocksArguments) -> Result
         text.push_str(arguments.nothing());
     }
     output.text(&text)?;
-    output.finish()
+    output.finish()?;
+    warning::incomplete(locks.coverage());
+    Ok(())
 }
 
 impl LocksArguments {
@@ -179,6 +182,8 @@ mod tests {
             value: None,
             value_valid: true,
             locks,
+            server: 1,
+            epoch: 1,
         }
     }
 

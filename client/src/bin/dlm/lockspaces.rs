@@ -8,7 +8,7 @@ use dlm_client::Servers;
 use dlm_client::inspect::{self, LockspaceSession, LockspaceStatus};
 
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
 #[derive(Debug, Args)]
 pub(crate) struct LockspacesArguments {
@@ -24,13 +24,15 @@ pub(crate) async fn run(
     servers: &Servers,
     arguments: &LockspacesArguments,
 ) -> Result<(), CommandError> {
-    let lockspaces = inspect::lockspaces(servers).await?;
+    let (lockspaces, coverage) = inspect::lockspaces_seen(servers).await?;
     let rendered = if arguments.json {
         output::json(&BTreeMap::from([("lockspaces", lockspaces)]))
     } else {
         text(&lockspaces)
     };
-    output::write(None, &rendered)
+    output::write(None, &rendered)?;
+    warning::incomplete(&coverage);
+    Ok(())
 }
 
 fn text(lockspaces: &[LockspaceStatus]) -> String {

@@ -13,6 +13,9 @@ mod cli;
 mod dump;
 mod duration;
 mod error;
+mod evict;
+mod fence;
+mod fault;
 mod graph;
 mod lock;
 mod locks;
@@ -21,7 +24,11 @@ mod manual;
 mod output;
 mod pattern;
 mod purge;
+mod server;
+mod sessions;
 mod status;
+mod table;
+mod warning;
 mod watchdog;
 
 fn main() -> ExitCode {
@@ -57,6 +64,11 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Lockspaces(arguments) => lockspaces::run(&servers, arguments).await?,
             Command::Dump(arguments) => dump::run(&servers, arguments).await?,
             Command::Purge(arguments) => purge::run(&servers, arguments).await?,
+            Command::Sessions(arguments) => sessions::run(&servers, arguments).await?,
+            Command::Evict(arguments) => evict::run(&servers, arguments).await?,
+            Command::Fence(arguments) => fence::run(&servers, arguments).await?,
+            Command::Server(arguments) => server::run(&servers, arguments).await?,
+            Command::Fault(arguments) => fault::run(&servers, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }

@@ -20,7 +20,7 @@ pub(crate) struct CompletionsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManualArguments {
-    /// The command whose page it is; without, the page about all of them.
+    /// The command whose page it is: lock, fault-partition; without, the page about all of them.
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -126,9 +126,7 @@ pub(crate) fn run(arguments: &ManualArguments) -> Result<(), CommandError> {
     let page = match &arguments.command {
         None => page(all, None),
         Some(name) => {
-            let commands = all.get_subcommands();
-            let command = commands.into_iter().find(|each| each.get_name() == name);
-            let Some(command) = command else {
+            let Some(command) = find(&all, name) else {
                 let name = name.clone();
                 return Err(CommandError::NoCommand { name });
             };
@@ -138,20 +136,32 @@ pub(crate) fn run(arguments: &ManualArguments) -> Result<(), CommandError> {
     output::write(None, &page.expect("writing to memory"))
 }
 
+/// The command `lock`, or `fault-list`: as the pages are called.
+fn find<'a>(all: &'a clap::Command, name: &str) -> Option<&'a clap::Command> {
+    let mut commands = all.get_subcommands();
+    commands.find_map(|each| match name.strip_prefix(each.get_name())? {
+        "" => Some(each),
+        rest => find(each, rest.strip_prefix('-')?),
+    })
+}
+
 /// The page of one command, or of all of them.
 fn page(mut command: clap::Command, name: Option<&String>) -> std::io::Result<String> {
     let mut page = Vec::new();
     let usage = command.render_usage().to_string();
     let notes = command.get_after_long_help().map(ToString::to_string);
     let title = name.map_or_else(|| "dlm".to_owned(), |name| format!("dlm-{name}"));
+    let has_commands = command.has_subcommands();
     let man = Man::new(command).title(title);
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     synopsis(&usage).to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    if name.is_none() {
+    if has_commands {
         man.render_subcommands_section(&mut page)?;
+    }
+    if name.is_none() {
         sections().to_writer(&mut page)?;
         man.render_version_section(&mut page)?;
     } else if let Some(notes) = notes {

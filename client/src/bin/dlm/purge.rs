@@ -6,7 +6,7 @@ use dlm_client::inspect::{self, SessionStatus};
 use serde::Serialize;
 
 use crate::error::CommandError;
-use crate::output;
+use crate::{output, warning};
 
 #[derive(Debug, Args)]
 pub(crate) struct PurgeArguments {
@@ -42,20 +42,22 @@ pub(crate) async fn run(servers: &Servers, arguments: &PurgeArguments) -> Result
     let status = inspect::status(servers).await?;
     let session = find(&arguments.session, &status.sessions)?;
     let (lockspace, owner) = (&arguments.lockspace, arguments.owner);
-    let locks = inspect::purge(servers, lockspace, session.session, owner).await?;
+    let gone = inspect::purge(servers, lockspace, session.session, owner).await?;
     let purged = Purged {
         lockspace,
         session: session.session,
         session_name: &session.name,
         owner,
-        locks,
+        locks: gone.locks,
     };
     let rendered = if arguments.json {
         output::json(&purged)
     } else {
         text(&purged)
     };
-    output::write(None, &rendered)
+    output::write(None, &rendered)?;
+    warning::incomplete(&gone.coverage);
+    Ok(())
 }
 
 fn text(purged: &Purged<'_>) -> String {

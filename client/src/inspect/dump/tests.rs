@@ -32,6 +32,8 @@ fn resource(name: &[u8], value: Option<Vec<u8>>, locks: Vec<Lock>) -> Resource {
         value_valid: value.is_none(),
         value,
         locks,
+        server: 1,
+        epoch: 1,
     }
 }
 

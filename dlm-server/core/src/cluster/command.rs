@@ -18,7 +18,9 @@ use crate::slot::SlotId;
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A server is a member of the Raft group, in this role; or a member's role changes.
+    /// A server is a member of the Raft group, in this role; or a member's role changes. Where it is
+    /// [`Role::Leaving`] the server is to be removed: that is not taken back, and refused with
+    /// [`CommandRefusal::LastServer`] where no other voter stays.
     ServerAdded {
         /// Which.
         server: ServerId,
@@ -273,6 +275,12 @@ pub enum CommandRefusal {
     Moves,
     /// The numbers of this kind have run out.
     Exhausted,
+    /// The member of this number has another storage.
+    OtherStorage,
+    /// No server with a vote would stay.
+    LastServer,
+    /// The server is being removed.
+    Leaving,
 }
 
 impl fmt::Display for CommandRefusal {
@@ -300,12 +308,27 @@ impl fmt::Display for CommandRefusal {
             Self::LockspaceNotOpen => "the session has not opened that lockspace",
             Self::Lockspaces => "the cluster has as many lockspaces as it may; leave one",
             Self::LockspacesOfSession => "the session has as many lockspaces as it may; leave one",
-            Self::Options(_) => "the lockspace exists with other options; open it without any",
+            Self::Options(options) => {
+                return write!(
+                    f,
+                    "the lockspace exists with other options (value blocks of {} bytes, deadlocks {}, {}, {}); \
+                     open it with these, or without any",
+                    options.locks.value_length.bytes(),
+                    if options.locks.breaks_deadlocks { "broken" } else { "not broken" },
+                    if options.fenced { "fenced by the command" } else { "fenced by the lease" },
+                    if options.replayed { "journals replayed" } else { "no journals" },
+                );
+            }
             Self::Epoch { now } => return write!(f, "the slot is in epoch {} by now", now.0),
             Self::NotServing => "the slot is recovering or moving; try again later",
             Self::SlotThere => "the slot is there already",
             Self::Moves => "as many slots move as may; try again later",
             Self::Exhausted => "the numbers of this kind have run out; set up another cluster",
+            Self::OtherStorage => {
+                "the cluster knows that server with another storage; remove it first, or take another number"
+            }
+            Self::LastServer => "no other server with a vote stays; add another one first",
+            Self::Leaving => "the server is being removed; add it when it is gone",
         })
     }
 }

@@ -100,7 +100,7 @@ pub enum Effect {
     SessionPurged {
         /// Which.
         session: SessionId,
-        /// Whether it died, so that values which it might have been writing are not valid.
+        /// Whether values that it might have been writing are not valid.
         dirty: bool,
     },
     /// Nobody has the lockspace open any more: it is gone, and its number does not come back.

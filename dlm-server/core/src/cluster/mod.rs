@@ -62,7 +62,7 @@ pub use slots::{Master, Origin, Recovery, Slot};
 pub use text::{
     ENDPOINT_BYTES_MAX, Endpoint, NAME_BYTES_MAX, Name, REASON_BYTES_MAX, Reason, Text, TextRefusal,
 };
-pub use timing::Timing;
+pub use timing::{Timing, TimingRule};
 
 use crate::ids::{LockspaceId, LogIndex, ServerId, SessionId};
 use crate::invariants::Violation;

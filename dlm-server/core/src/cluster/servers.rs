@@ -31,7 +31,7 @@ pub enum Role {
     Learner,
     /// It votes.
     Voter,
-    /// It is about to be removed: its slots move away.
+    /// It is about to be removed: its slots move away. It leaves this role only by being removed.
     Leaving,
 }
 
@@ -120,6 +120,7 @@ impl ClusterState {
         role: Role,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, CommandRefusal> {
+        self.may_be(server, role)?;
         if let Some(known) = self.servers.get_mut(&server) {
             known.peer_endpoint = peer_endpoint;
             known.role = role;
@@ -139,6 +140,27 @@ impl ClusterState {
         }
         effects.push(Effect::MemberChanged { server });
         Ok(Reply::Done)
+    }
+
+    /// **A removal that was promised is not forgotten**: what another had proposed before it, a learner's
+    /// vote say, does not take its place. And one voter always stays: two that are removed at the same
+    /// moment do not both find the other one there.
+    fn may_be(&self, server: ServerId, role: Role) -> Result<(), CommandRefusal> {
+        let known = self.servers.get(&server).map(|known| known.role);
+        match (known, role) {
+            (Some(Role::Leaving), Role::Leaving) => Ok(()),
+            (Some(Role::Leaving), _) => Err(CommandRefusal::Leaving),
+            (None, Role::Leaving) => Err(CommandRefusal::NoSuchServer),
+            (Some(_), Role::Leaving) => {
+                let mut others = self.servers.iter().filter(|(other, _)| **other != server);
+                if others.any(|(_, other)| other.role == Role::Voter) {
+                    Ok(())
+                } else {
+                    Err(CommandRefusal::LastServer)
+                }
+            }
+            (_, Role::Learner | Role::Voter) => Ok(()),
+        }
     }
 
     pub(super) fn server_removed(

@@ -1,6 +1,7 @@
 //! The sessions: how they join, end and die. What becomes of a dead one is in `fencing`.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::ClusterState;
 use super::command::{Attest, CommandRefusal, Join, Reply};
@@ -72,6 +73,21 @@ pub enum Death {
     Attested,
     /// It lived when new epochs were forced, and may have ended in entries that were lost.
     Forced,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LeaseRanOut => "it did not renew its lease in time",
+            Self::Evicted => "an operator evicted it",
+            Self::NotReasserted => "it did not say in time which locks it holds in a lost slot",
+            Self::NotAnswering => "it did not answer blocking callbacks in time",
+            Self::Contradicted => "it claimed locks that it cannot have",
+            Self::ReplayFailed => "it did not replay a journal that it was named for",
+            Self::Attested => "its client said that it is over",
+            Self::Forced => "a lone server was forced to go on, and the session may be lost",
+        })
+    }
 }
 
 impl Session {
@@ -198,7 +214,9 @@ impl ClusterState {
         if open.iter().any(owes) {
             return Err(CommandRefusal::ReplayOwed);
         }
-        self.purge(session, false, effects);
+        // Who means to leave has given up its locks before. What it still has in PW or EX it may have been
+        // writing under, and nobody else can tell: as when a node leaves in fs/dlm, those values are not valid.
+        self.purge(session, true, effects);
         Ok(Reply::Done)
     }
 

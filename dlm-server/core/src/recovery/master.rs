@@ -218,6 +218,25 @@ impl SlotMaster {
                     self.serve(now, input, out);
                 }
             }
+            SlotInput::PurgeOrphans {
+                session,
+                lockspace,
+                owner,
+            } => {
+                let lives = self
+                    .members
+                    .get(&session)
+                    .is_some_and(|member| !member.dead);
+                if lives && matches!(self.phase, Phase::Serving) {
+                    let input = Input::PurgeOrphans {
+                        session,
+                        op: OpId(0),
+                        lockspace,
+                        owner,
+                    };
+                    self.serve(now, input, out);
+                }
+            }
             SlotInput::Clock => self.clock(now, out),
             SlotInput::Leave { streams } => self.leave(now, streams, out),
             SlotInput::ImageWanted { chunk } => self.send_image(now, chunk, out),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::claim::Claim;
 use super::conflicts::EvictReason;
 use super::image::{ImageChunk, StreamPart};
-use crate::ids::{Epoch, LockId, LockspaceId, OpId, SessionId};
+use crate::ids::{Epoch, LockId, LockspaceId, OpId, Owner, SessionId};
 use crate::limits::Limits;
 use crate::message::{Input, LockspaceOptions, Output};
 use crate::slot::SlotId;
@@ -86,6 +86,17 @@ pub enum SlotInput {
         lock: LockId,
         /// The wait.
         serial: u64,
+    },
+    /// Somebody who looks after the cluster takes a session's orphans away; as [`Input::PurgeOrphans`], and
+    /// answered as that is, under [`OpId`] 0. Nothing is done and nothing is said where the slot is not
+    /// served, or the session is dead: what that had stays until it is purged.
+    PurgeOrphans {
+        /// Whose.
+        session: SessionId,
+        /// Where.
+        lockspace: LockspaceId,
+        /// Only those that this owner left.
+        owner: Option<Owner>,
     },
     /// A session joined.
     Joined {

@@ -17,7 +17,7 @@ enum Change {
     Start(u64),
     Lose(u64),
     Leave(u64),
-    Stay(u64),
+    Return(u64),
     Settle,
 }
 
@@ -26,7 +26,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (1_u64..8).prop_map(Change::Start),
         2 => (1_u64..8).prop_map(Change::Lose),
         1 => (1_u64..8).prop_map(Change::Leave),
-        1 => (1_u64..8).prop_map(Change::Stay),
+        1 => (1_u64..8).prop_map(Change::Return),
         2 => Just(Change::Settle),
     ]
 }
@@ -51,6 +51,15 @@ impl Servers {
             peer_endpoint,
             role,
         });
+    }
+
+    /// One that leaves is removed, and added again.
+    fn comes_back(&mut self, server: u64) {
+        if self.state.servers()[&ServerId(server)].role == Role::Leaving {
+            let removed = ServerId(server);
+            self.apply(Command::ServerRemoved { server: removed });
+            self.role(server, Role::Voter);
+        }
     }
 
     fn start(&mut self, server: u64) {
@@ -130,7 +139,7 @@ fn come_and_go(changes: &[Change]) -> Result<(), TestCaseError> {
         match change {
             Change::Start(server) => servers.start(server),
             Change::Leave(server) => servers.role(server, Role::Leaving),
-            Change::Stay(server) => servers.role(server, Role::Learner),
+            Change::Return(server) => servers.comes_back(server),
             Change::Lose(server) => {
                 let process = before.servers()[&ServerId(server)].process();
                 let Some(incarnation) = process.map(|process| process.incarnation) else {

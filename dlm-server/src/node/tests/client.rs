@@ -243,7 +243,7 @@ impl Client {
                 continue;
             }
             if until.0 > 0 {
-                self.target = (self.target + 1) % 3;
+                self.target = (self.target + 1) % world.count();
             }
             self.calls += 1;
             let id = CallId(((self.number as u64 + 1) << 32) | self.calls);
@@ -258,8 +258,8 @@ impl Client {
             return;
         };
         if let CallAnswer::NotLeader(leader) = answer {
-            let there = (0..3).find(|&server| Some(endpoint(server)) == leader);
-            self.target = there.unwrap_or((self.target + 1) % 3);
+            let there = (0..world.count()).find(|&server| Some(endpoint(server)) == leader);
+            self.target = there.unwrap_or_else(|| (self.target + 1) % world.count());
             self.wanted[at].2 = Tick(0);
             // Not at once, or nobody would ever get to elect anybody.
             return;

@@ -8,10 +8,10 @@ use super::client::{SPACE, name};
 use super::seeds;
 use super::world::World;
 
-const LOCKS: u64 = 24;
+pub(super) const LOCKS: u64 = 24;
 
 /// Client 0 holds everything, client 1 and then client 2 wait for everything.
-fn queue_up(world: &mut World) -> Vec<[OpId; 3]> {
+pub(super) fn queue_up(world: &mut World) -> Vec<[OpId; 3]> {
     let mut ops = Vec::new();
     for lock in 0..LOCKS {
         let text = format!("r{lock}");
@@ -31,7 +31,7 @@ fn queue_up(world: &mut World) -> Vec<[OpId; 3]> {
 }
 
 /// Each lock goes from one to the next, in the order in which they came.
-fn pass_on(world: &mut World, ops: &[[OpId; 3]]) {
+pub(super) fn pass_on(world: &mut World, ops: &[[OpId; 3]]) {
     for (lock, [_, second, third]) in ops.iter().enumerate() {
         let lock = lock as u64;
         let tokens =

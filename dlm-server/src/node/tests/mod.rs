@@ -5,7 +5,10 @@
 mod client;
 mod failover;
 mod leases;
+mod membership;
+mod looking;
 mod moves;
+mod operator;
 mod sessions;
 mod world;
 

@@ -8,7 +8,9 @@ use dlm_core::link::{FromServer, Hello, ToServer};
 use dlm_core::recovery::PhaseName;
 use dlm_core::{Limits, ServerId, SessionId, SlotId, Tick};
 
-use super::super::{Input, Node, NodeConfig, Notice, Output, PeerMessage, StreamId};
+use super::super::{
+    Input, Node, NodeConfig, Notice, OrderId, Ordered, Output, PeerMessage, StreamId,
+};
 use super::client::Client;
 use crate::members::{Member, Members, ServerIdentity};
 use crate::replica::{Config, Replica, Role};
@@ -107,9 +109,11 @@ pub(super) struct World {
     pub(super) notices: Vec<(usize, Notice)>,
     /// All answers to calls.
     pub(super) answers: Vec<(CallId, CallAnswer)>,
+    /// All outcomes of orders.
+    pub(super) ordered: Vec<(OrderId, Ordered)>,
 }
 
-fn identity(server: usize) -> Identity {
+pub(super) fn identity(server: usize) -> Identity {
     let number = server as u64 + 1;
     Identity {
         cluster: ClusterId(1),
@@ -153,11 +157,40 @@ impl World {
             fences_fail: false,
             notices: Vec::new(),
             answers: Vec::new(),
+            ordered: Vec::new(),
         };
         for &server in run {
             world.start(server);
         }
         world
+    }
+
+    /// A server that nobody has added yet starts; says which.
+    pub(super) fn join(&mut self) -> usize {
+        let server = self.servers.len();
+        let disk = MemoryStorage::create(identity(server), Founding::Join);
+        self.servers.push(Server {
+            disk,
+            life: None,
+            lives: 0,
+        });
+        self.start(server);
+        server
+    }
+
+    /// How many servers there are, those that do not run or are no members included.
+    pub(super) fn count(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The server is killed and its disk is another one, with this identity.
+    pub(super) fn wipe(&mut self, server: usize, server_identity: ServerIdentity) {
+        self.kill(server);
+        let identity = Identity {
+            server_identity,
+            ..identity(server)
+        };
+        self.servers[server].disk = MemoryStorage::create(identity, Founding::Join);
     }
 
     pub(super) fn chance(&mut self, below: u64) -> u64 {
@@ -231,7 +264,7 @@ impl World {
         &self.servers[server].life.as_ref().expect("it runs").node
     }
 
-    fn runs(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn runs(&self) -> impl Iterator<Item = usize> {
         (0..self.servers.len()).filter(|&server| self.servers[server].life.is_some())
     }
 
@@ -261,10 +294,15 @@ impl World {
 
     /// Runs until `what` is so.
     pub(super) fn until(&mut self, name: &str, what: impl Fn(&Self) -> bool) {
+        self.until_by(5_000, name, what);
+    }
+
+    /// Runs until `what` is so, and looks every so many microseconds.
+    pub(super) fn until_by(&mut self, micros: u64, name: &str, what: impl Fn(&Self) -> bool) {
         let until = self.now.plus(PATIENCE_US);
         while !what(self) {
             assert!(self.now < until, "{name}: still not at {:?}", self.now);
-            self.run(5_000);
+            self.run(micros);
         }
     }
 
@@ -426,6 +464,7 @@ impl World {
                 };
                 self.input(server, Input::FenceEnded { session, outcome });
             }
+            Output::Ordered { order, outcome } => self.ordered.push((order, outcome)),
             Output::Log(notice) => self.notices.push((server, notice)),
         }
     }

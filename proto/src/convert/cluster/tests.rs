@@ -1,6 +1,7 @@
 //! Commands, states and answers come back as they were.
 
-use dlm_core::cluster::{ClusterState, Death, Fenced, NAME_BYTES_MAX, Reason, Role};
+use dlm_core::cluster::{ClusterState, Death, Endpoint, Fenced, NAME_BYTES_MAX, Reason, Role};
+use dlm_core::link::{MasterPlace, PlaceOrigin, SlotPlace};
 use dlm_core::{LockspaceOptions, ValueLength};
 use proptest::collection::vec;
 use proptest::option;
@@ -231,7 +232,7 @@ fn every_refusal_and_the_leader_come_back_as_they_were() {
         assert_eq!(plain_reply(wire), Ok(answer));
         read += 1;
     }
-    assert_eq!(read, 22, "one for each refusal");
+    assert_eq!(read, 25, "one for each refusal");
     let versions = CommandRefusal::Versions { min: 2, max: 5 };
     let now = Epoch(9);
     let answers = [
@@ -250,25 +251,32 @@ fn every_refusal_and_the_leader_come_back_as_they_were() {
 
 #[test]
 fn the_map_comes_back_as_it_was_and_has_all_slots() {
-    let master = Master {
+    let master = MasterPlace {
         server: ServerId(3),
         incarnation: Incarnation(8),
+        endpoint: Endpoint::lossy("10.0.0.3:7170"),
     };
-    let state = ClusterState::new();
-    let mut slots: Vec<_> = state.slots().map(|(_, slot)| *slot).collect();
-    slots[7].master = Some(master);
+    let place = |slot: SlotId| SlotPlace {
+        slot,
+        epoch: Epoch(2),
+        since: LogIndex(5),
+        origin: PlaceOrigin::Planned,
+        serving: slot.number() > 9,
+        master: (slot.number() > 7).then(|| master.clone()),
+    };
     let map = Answer::Done(SlotMap {
         index: LogIndex(12),
-        slots,
-        servers: vec![(master, Endpoint::lossy("10.0.0.3:7170"))],
+        slots: SlotId::all().map(place).collect(),
     });
-    let mut wire = render::map_reply(map.clone());
+    let wire = render::map_reply(map.clone());
     assert_eq!(map_reply(wire.clone()), Ok(map));
-    wire.slots.pop();
-    assert_eq!(
-        map_reply(wire),
-        Err(WireError::Missing { what: "all slots" })
-    );
+    let refused = Err(WireError::Missing { what: "all slots" });
+    let (mut short, mut mixed) = (wire.clone(), wire);
+    short.map.as_mut().expect("a map").slots.pop();
+    assert_eq!(map_reply(short), refused);
+    mixed.map.as_mut().expect("a map").slots.swap(3, 4);
+    assert_eq!(map_reply(mixed), refused);
+    assert_eq!(map_reply(wire::MapReply::default()), refused);
 }
 
 #[test]

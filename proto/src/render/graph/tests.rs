@@ -4,6 +4,7 @@ use dlm_core::deadlock::{GlockReport, Queue, Reason, Role};
 use dlm_core::{LockId, Mode, RequestFlags};
 
 use super::*;
+use crate::coverage::Coverage;
 
 const NODE: SessionId = SessionId(1);
 const RAW: SessionId = SessionId(2);
@@ -89,6 +90,7 @@ fn numbers_become_names_and_holders_stand_at_their_lock() {
         },
         silent: &[RAW],
         now: Tick(100),
+        coverage: &Coverage::default(),
     });
 
     assert_eq!(reply.silent, ["session 2"], "it has no name any more");

@@ -27,14 +27,18 @@ fn lock(number: u64) -> LockDetail {
     }
 }
 
-fn resource(name: &[u8], locks: u64) -> ResourceDetail {
-    ResourceDetail {
+const HERE: (ServerId, Tick) = (ServerId(3), Tick(25));
+
+fn resource(name: &[u8], locks: u64) -> ListedResource {
+    let detail = ResourceDetail {
         lockspace: LockspaceId(5),
         name: ResourceName::new(name).unwrap(),
         value: ValueBlock::new(b"value").ok(),
         value_valid: false,
         locks: (0..locks).map(lock).collect(),
-    }
+    };
+    let epoch = Epoch(9);
+    ListedResource { epoch, detail }
 }
 
 fn names() -> Names {
@@ -53,13 +57,14 @@ fn a_page_has_a_limit_and_no_lock_is_lost_or_listed_twice() {
         resource(b"small", 2),
     ];
     let (mut listed, mut pages) = (Vec::new(), 0);
-    for page in LocksPages::new(resources, names(), Tick(25)) {
+    for page in LocksPages::new(resources, names(), HERE) {
         let resources = convert::locks_page(page).unwrap();
         let count: usize = resources.iter().map(|it| it.locks.len()).sum();
         assert!(count <= LOCKS_PER_PAGE_MAX);
         pages += 1;
         for resource in resources {
             assert_eq!(resource.lockspace, "volume");
+            assert_eq!((resource.server, resource.epoch), (ServerId(3), Epoch(9)));
             let locks = resource.locks.into_iter().map(|lock| lock.lock.0);
             listed.extend(locks.map(|lock| (resource.name.to_string(), lock)));
         }
@@ -76,7 +81,7 @@ fn a_page_has_a_limit_and_no_lock_is_lost_or_listed_twice() {
 
 #[test]
 fn all_that_is_known_of_a_lock_is_listed() {
-    let page = LocksPages::new(vec![resource(b"r", 1)], names(), Tick(25)).next();
+    let page = LocksPages::new(vec![resource(b"r", 1)], names(), HERE).next();
     let listed = convert::locks_page(page.unwrap()).unwrap().remove(0);
     assert_eq!(listed.value.unwrap().as_bytes(), b"value");
     assert!(!listed.value_valid);
@@ -118,6 +123,6 @@ fn lockspaces_come_back_as_they_were() {
         waiting: 3,
         orphans: 4,
     };
-    let read = convert::lockspaces(lockspaces(vec![listing.clone()]));
+    let read = convert::lockspaces(lockspaces(vec![listing.clone()], Coverage::default()));
     assert_eq!(read, Ok(vec![listing]));
 }

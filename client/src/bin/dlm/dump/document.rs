@@ -7,6 +7,7 @@ use dlm_client::inspect::{self, LockspaceStatus};
 
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
+use crate::warning;
 
 /// `{"lockspaces": [...], "resources": [...], "nodes": [...]}`, an element on each line: what
 /// `dlm lockspaces --json` has, every resource with its locks, and the glocks of every node. A node with very
@@ -39,6 +40,7 @@ pub(super) async fn write(
         }
     }
     elements.end(&mut text);
+    warning::incomplete(locks.coverage());
 
     text.push_str("], \"nodes\": [");
     elements = Elements::begin();

@@ -9,6 +9,7 @@ use dlm_client::inspect::{self, LockspaceStatus, NodeGlocks};
 
 use crate::error::CommandError;
 use crate::output::Output;
+use crate::warning;
 
 mod document;
 mod tree;
@@ -162,7 +163,9 @@ async fn dlm(
         text.clear();
     }
     output.text(&text)?;
-    output.finish()
+    output.finish()?;
+    warning::incomplete(locks.coverage());
+    Ok(())
 }
 
 async fn gfs2(

@@ -13,6 +13,7 @@ use dlm_client::inspect::{self, LockspaceStatus, SessionStatus};
 
 use super::write_glocks;
 use crate::error::CommandError;
+use crate::warning;
 
 /// What stands before the colon in a filesystem's name.
 const CLUSTER: &str = "glockwork";
@@ -101,6 +102,7 @@ async fn write_dlm(
         }
         files.flush_if_large()?;
     }
+    warning::incomplete(locks.coverage());
     files.flush()
 }
 

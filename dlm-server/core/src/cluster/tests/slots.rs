@@ -95,6 +95,28 @@ fn a_server_that_leaves_is_emptied_before_it_is_removed() {
 }
 
 #[test]
+fn a_removal_is_not_taken_back_and_one_voter_stays() {
+    let mut cluster = Cluster::new(2);
+    let refused = |why| Reply::Refused(why);
+    assert_eq!(
+        cluster.add(3, Role::Leaving),
+        refused(CommandRefusal::NoSuchServer)
+    );
+    assert_eq!(cluster.add(3, Role::Learner), Reply::Done);
+    assert_eq!(cluster.add(1, Role::Leaving), Reply::Done);
+    assert_eq!(cluster.add(1, Role::Leaving), Reply::Done);
+    for role in [Role::Learner, Role::Voter] {
+        assert_eq!(cluster.add(1, role), refused(CommandRefusal::Leaving));
+    }
+    // The third one has no vote yet.
+    let last = refused(CommandRefusal::LastServer);
+    assert_eq!(cluster.add(2, Role::Leaving), last);
+    assert_eq!(cluster.add(3, Role::Voter), Reply::Done);
+    assert_eq!(cluster.add(2, Role::Leaving), Reply::Done);
+    assert_eq!(cluster.add(3, Role::Leaving), last);
+}
+
+#[test]
 fn a_table_whose_source_is_lost_on_the_way_is_recovered_where_it_was_going() {
     let mut cluster = Cluster::new(2);
     let (slot, epoch, to) = cluster.state.moves_due()[0];

@@ -1,0 +1,41 @@
+//! The server around its machine: sockets, the disk, the clock, and one loop.
+//!
+//! ```text
+//!   clients' streams and calls ─► rpc ─► Handle ─► Engine ─► outboxes ─► clients' streams
+//!   other servers' streams ─────► rpc ─────┘  ▲     │ └────► peers ────► connections to other servers
+//!                                             └─────┴──────► disk (a thread)
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `server.rs` | from the start to the end |
+//! | `found.rs` | which cluster it belongs to, where it does not know that yet |
+//! | `engine.rs` | the loop: wait, step the machine, act |
+//! | `handle.rs` | what others ask of the loop |
+//! | `sessions.rs`, `outbox.rs` | what has still to be sent over clients' streams |
+//! | `peers.rs`, `dial.rs`, `channel.rs` | the connections to other servers |
+//! | `disk.rs` | the thread that writes |
+
+mod channel;
+mod clock;
+mod cluster;
+mod dial;
+mod disk;
+mod engine;
+mod found;
+mod handle;
+mod outbox;
+mod peers;
+mod random;
+mod server;
+mod sessions;
+
+pub use cluster::Cluster;
+pub use engine::EngineError;
+pub use server::Server;
+
+pub(crate) use channel::Channels;
+pub(crate) use found::introduce;
+pub(crate) use handle::{Handle, Stopping};
+pub(crate) use outbox::{Outbox, OutboxStream};
+pub(crate) use sessions::{SessionOutbox, SessionQueue};
