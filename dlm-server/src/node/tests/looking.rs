@@ -168,8 +168,8 @@ fn two_names(world: &World) -> [String; 2] {
 fn deadlocked() -> (World, [String; 2], [dlm_core::OpId; 2]) {
     let mut world = World::with_clients(3, 2, options());
     let names = two_names(&world);
-    for client in 0..2 {
-        let op = world.clients[client].lock(1, &names[client], Mode::Ex);
+    for (client, own) in names.iter().enumerate() {
+        let op = world.clients[client].lock(1, own, Mode::Ex);
         world.until_status(client, op, Status::Granted);
     }
     let waits = [0, 1].map(|client| world.clients[client].lock(2, &names[1 - client], Mode::Ex));
@@ -235,12 +235,13 @@ async fn the_leader_breaks_the_deadlock_at_the_master_of_the_victims_slot() {
         let expected = (server == leader).then_some(1);
         assert_eq!(break_once(way).await, Ok(expected));
     }
-    let mut world = stage.world();
-    world.run(100_000);
-    let ended = [0, 1].map(|client| world.clients[client].status(waits[client]));
+    let ended = {
+        let mut world = stage.world();
+        world.run(100_000);
+        [0, 1].map(|client| world.clients[client].status(waits[client]))
+    };
     // The younger one of the two gives way.
     assert_eq!(ended, [None, Some(Status::Deadlock)]);
-    drop(world);
     assert!(stage.graph(0).await.cycles.is_empty());
     assert_eq!(break_once(&stage.ways[leader]).await, Ok(Some(0)));
 }

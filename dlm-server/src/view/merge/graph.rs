@@ -151,7 +151,7 @@ mod tests {
             [(Epoch(4), new.clone()), (Epoch(3), old)],
         ] {
             let joined = join(seen);
-            assert_eq!(joined.resources, [new.clone()]);
+            assert_eq!(joined.resources, std::slice::from_ref(&new));
             let mut victim = Victim {
                 session: B,
                 lock: LockId(1),
