@@ -295,9 +295,7 @@ const fn death(why: wire::DeathCause) -> &'static str {
 mod tests {
     use super::*;
 
-    #[test]
-    #[allow(clippy::too_many_lines, reason = "a whole reply, written out")]
-    fn who_has_what_is_put_together() {
+    fn state() -> wire::ClusterSnapshot {
         let master = |server| wire::MasterState {
             server,
             incarnation: 5,
@@ -308,7 +306,7 @@ mod tests {
             planned_from: from.map(master),
             ..wire::SlotState::default()
         };
-        let state = wire::ClusterSnapshot {
+        wire::ClusterSnapshot {
             servers: vec![
                 wire::ServerState {
                     server: 1,
@@ -348,15 +346,18 @@ mod tests {
                 slot(0, false, None),
             ],
             ..wire::ClusterSnapshot::default()
-        };
+        }
+    }
+
+    fn reply() -> wire::ClusterStatusReply {
         let left = |who, left_us| wire::LeaseLeft {
             who: Some(who),
             left_us,
         };
-        let reply = wire::ClusterStatusReply {
+        wire::ClusterStatusReply {
             leader: 1,
             server: 1,
-            state: Some(state),
+            state: Some(state()),
             leases: vec![left(Who::Server(2), 20), left(Who::Session(2), 30)],
             lags: vec![wire::LogLag {
                 server: 2,
@@ -368,8 +369,12 @@ mod tests {
                 ..wire::ServerReport::default()
             }],
             ..wire::ClusterStatusReply::default()
-        };
-        let status = read(reply, Coverage::default());
+        }
+    }
+
+    #[test]
+    fn who_has_what_is_put_together() {
+        let status = read(reply(), Coverage::default());
         let [first, second] = &status.servers[..] else {
             panic!("two servers: {status:?}");
         };

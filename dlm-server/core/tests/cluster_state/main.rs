@@ -31,7 +31,7 @@ fn purges_are_due(
         };
         let known = &before.sessions()[&session];
         let due = match (&known.phase, command) {
-            (Phase::Live, Command::Goodbye { .. }) => !dirty,
+            (Phase::Live, Command::Goodbye { .. }) => dirty,
             (Phase::Live | Phase::Dead { .. }, Command::Join(join)) => join
                 .attests
                 .is_some_and(|attested| attested.session == session),

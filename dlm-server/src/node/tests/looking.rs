@@ -174,8 +174,8 @@ fn two_names(world: &World) -> [String; 2] {
 fn deadlocked() -> (World, [String; 2], [dlm_core::OpId; 2]) {
     let mut world = World::with_clients(3, 2, options());
     let names = two_names(&world);
-    for (client, name) in names.iter().enumerate() {
-        let op = world.clients[client].lock(1, name, Mode::Ex);
+    for (client, own) in names.iter().enumerate() {
+        let op = world.clients[client].lock(1, own, Mode::Ex);
         world.until_status(client, op, Status::Granted);
     }
     let waits = [0, 1].map(|client| world.clients[client].lock(2, &names[1 - client], Mode::Ex));
