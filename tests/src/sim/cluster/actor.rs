@@ -12,7 +12,7 @@ use crate::checkers::Fact;
 
 /// The lockspaces, and the resources in each.
 const LOCKSPACES: usize = 2;
-const RESOURCES: u64 = 3;
+const RESOURCES: u64 = 2;
 
 /// The most locks that a client has or waits for.
 const LOCKS_MAX: usize = 4;
@@ -203,14 +203,14 @@ impl Actor {
         let kind = random.below(12);
         match kind {
             0..2 => flags |= RequestFlags::NOQUEUE,
-            2..5 => flags |= RequestFlags::CONVDEADLK,
-            5 if !from.is_down_to(to) => flags |= RequestFlags::QUECVT,
-            6 if !writes => flags |= RequestFlags::ALTPR,
-            7 if !writes => flags |= RequestFlags::ALTCW,
+            2..6 => flags |= RequestFlags::CONVDEADLK,
+            6 if !from.is_down_to(to) => flags |= RequestFlags::QUECVT,
+            7 if !writes => flags |= RequestFlags::ALTPR,
+            8 if !writes => flags |= RequestFlags::ALTCW,
             _ => {}
         }
         let mut value = None;
-        if kind != 6 && kind != 7 {
+        if kind != 7 && kind != 8 {
             value = self.values(random, (writes, values), &mut flags);
             // It would stay with the lock, and an unlock's value be none.
             flags.set(

@@ -23,7 +23,7 @@ use tokens::Tokens;
 pub enum Sabotage {
     /// Clients leave out the margin of their leases, and what their messages took.
     LongLease,
-    /// A leader acknowledges renewals without asking the quorum.
+    /// Servers acknowledge renewals at once, without the leader and its quorum; they pass them on, too.
     NoRound,
     /// A server that starts again goes on under the number that it had.
     SameProcess,
@@ -118,7 +118,8 @@ impl AtServer {
     /// What a call is answered before anybody was asked.
     pub(super) fn answers(&self, node: &Node, asked: &Call) -> Option<CallAnswer> {
         let is_renewal = matches!(asked, Call::KeepAlive { .. });
-        (is_renewal && self.leads(node)).then(|| CallAnswer::Alive {
+        let acknowledges = is_renewal && self.what == Some(Sabotage::NoRound);
+        acknowledges.then(|| CallAnswer::Alive {
             map_index: node.state().applied(),
         })
     }
