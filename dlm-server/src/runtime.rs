@@ -15,6 +15,7 @@
 //! | `sessions.rs`, `outbox.rs` | what has still to be sent over clients' streams |
 //! | `peers.rs`, `dial.rs`, `channel.rs` | the connections to other servers |
 //! | `disk.rs` | the thread that writes |
+//! | `force.rs` | the way out of a lost majority |
 
 mod channel;
 mod clock;
@@ -22,6 +23,7 @@ mod cluster;
 mod dial;
 mod disk;
 mod engine;
+mod force;
 mod found;
 mod handle;
 mod outbox;
@@ -32,6 +34,7 @@ mod sessions;
 
 pub use cluster::Cluster;
 pub use engine::EngineError;
+pub use force::force_single;
 pub use server::Server;
 
 pub(crate) use channel::Channels;
