@@ -16,6 +16,7 @@
 //! | `peers.rs`, `dial.rs`, `channel.rs` | the connections to other servers |
 //! | `disk.rs` | the thread that writes |
 //! | `counting.rs` | what is counted |
+//! | `force.rs` | the way out of a lost majority |
 
 mod channel;
 mod clock;
@@ -24,6 +25,7 @@ mod counting;
 mod dial;
 mod disk;
 mod engine;
+mod force;
 mod found;
 mod handle;
 mod outbox;
@@ -34,6 +36,7 @@ mod sessions;
 
 pub use cluster::Cluster;
 pub use engine::EngineError;
+pub use force::force_single;
 pub use server::Server;
 
 pub(crate) use channel::Channels;

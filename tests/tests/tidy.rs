@@ -332,8 +332,10 @@ fn documents_link_to_what_exists() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "SEMANTICS.md",
+        "PROTOCOL.md",
         "docs/performance.md",
         "docs/operations.md",
+        "docs/recovery.md",
     ] {
         let text = read(document);
         for (at, _) in text.match_indices("](") {

@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use dlm_core::ServerId;
 use dlm_server::embedded::Server;
+use dlm_server::members::{Member, Members, ServerIdentity};
+use dlm_server::storage::{ClusterId, EngineStorage, Founding, Identity};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlm-server"));
@@ -119,4 +122,50 @@ fn it_says_where_it_serves_and_stops_on_a_signal() {
     let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(sent.success());
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+/// One of three servers, of which two are lost for good.
+#[test]
+fn one_of_three_goes_on_alone_when_it_is_told_to() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().to_str().unwrap();
+    let forced = |arguments: &[&str]| {
+        let line = [&["force-single", "--data", dir], arguments].concat();
+        let output = program(&line).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, said) = forced(&["--yes"]);
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains(dir), "{said}");
+
+    let identity = Identity {
+        cluster: ClusterId(5),
+        server: ServerId(1),
+        server_identity: ServerIdentity(1),
+    };
+    let members = Members::new((1..=3).map(|number: u64| {
+        let identity = ServerIdentity(number.into());
+        let voter = true;
+        (ServerId(number), Member { identity, voter })
+    }));
+    EngineStorage::create(data.path(), identity, Founding::Together(members)).unwrap();
+    let (code, said) = forced(&[]);
+    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("--yes"), "{said}");
+    let cluster = |data: &std::path::Path| EngineStorage::open(data).unwrap().1.identity.cluster;
+    assert_eq!(cluster(data.path()), ClusterId(5), "nothing was done");
+
+    let (code, said) = forced(&["--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("dlm server add"), "{said}");
+    assert_ne!(cluster(data.path()), ClusterId(5));
+    let serve = ["--listen", "127.0.0.1:0", "--data", dir];
+    let mut server = Killed(program(&serve).spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("serving on") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it leads itself");
+    }
 }

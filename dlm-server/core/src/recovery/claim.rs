@@ -6,7 +6,8 @@
 //! | sent and not answered | the claim |
 //! |---|---|
 //! | a request, a conversion up | [`Stands::Waiting`], [`Stands::Converting`] with the mode as before |
-//! | either with `NOQUEUE` | none, or as before; it is sent again |
+//! | either with `NOQUEUE` | none, or [`Stands::Granted`] in what [`surely_held`] says; it is sent again |
+//! | a request with `ORPHAN` | none; it is sent again |
 //! | a conversion down | [`Stands::Granted`] in the new mode, with the operation |
 //! | an unlock | [`Stands::Unlocked`] |
 //! | a conversion from PR to CW or back | [`Stands::Converting`] that holds CR |
