@@ -1,6 +1,7 @@
 //! What can be wrong with a message.
 
 use dlm_core::cluster::TextRefusal;
+use dlm_core::ids::BASES;
 use dlm_core::invariants::Violation;
 use dlm_core::recovery::IMAGE_ENTRIES_MAX;
 use dlm_core::slot::SLOTS;
@@ -242,6 +243,12 @@ pub enum WireError {
     /// There is no slot of this number.
     #[error("slot {number} of 256; they are counted from 0")]
     Slot {
+        /// The number.
+        number: u32,
+    },
+    /// There is no lockspace base of this number.
+    #[error("lockspace base {number} of {BASES}; they are counted from 0")]
+    LockspaceBase {
         /// The number.
         number: u32,
     },

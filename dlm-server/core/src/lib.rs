@@ -69,8 +69,8 @@ pub mod value;
 mod view;
 
 pub use flags::{RequestFlags, StatusFlags};
-pub use ids::{Epoch, Incarnation, LockId, LockspaceId, LogIndex, OpId, Owner, ResourceName};
-pub use ids::{ServerId, SessionId, Tick, Token};
+pub use ids::{Epoch, Incarnation, LockId, LockspaceBase, LockspaceId, LogIndex, OpId, Owner};
+pub use ids::{ResourceName, ServerId, SessionId, Tick, Token};
 pub use limits::Limits;
 pub use message::{Input, LockspaceOptions, Output};
 pub use mode::Mode;

@@ -3,11 +3,15 @@
 //! A client and every server compute a resource's slot for themselves, so the function is a part of the
 //! protocol and written down bit for bit:
 //!
-//! 1. `h` is 0xcbf29ce484222325. For each byte of the lockspace's id (four bytes, the lowest first), then
-//!    for each byte of the name: `h = (h xor byte) * 0x100000001b3`, modulo 2^64. That is FNV-1a.
+//! 1. `h` is 0xcbf29ce484222325. For each byte of the lockspace's base, which is its id shifted right by 20
+//!    bits (four bytes, the lowest first), then for each byte of the name:
+//!    `h = (h xor byte) * 0x100000001b3`, modulo 2^64. That is FNV-1a.
 //! 2. `h = h xor (h >> 32)`, then `h = h * 0x9e3779b97f4a7c15` modulo 2^64: the low bits of FNV-1a alone
 //!    do not depend on the high bits of what went in.
 //! 3. The slot is the number in the eight highest bits of `h`.
+//!
+//! The lowest 20 bits of the id, its generation, are left out: a lockspace that has ended and is opened
+//! again has its resources in the same slots, where the count of their tokens goes on.
 //!
 //! The function has no seed: who wants to put many resources into one slot can, and gains that one
 //! server masters them all. Within a slot's table they are found through a seeded hash.
@@ -42,8 +46,8 @@ impl SlotId {
     /// The slot of a resource.
     #[must_use]
     pub fn of(lockspace: LockspaceId, name: &ResourceName) -> Self {
-        let lockspace = lockspace.0.to_le_bytes();
-        let bytes = lockspace.iter().chain(name.as_bytes());
+        let base = lockspace.base().number().to_le_bytes();
+        let bytes = base.iter().chain(name.as_bytes());
         let hash = bytes.fold(FNV_OFFSET, |hash, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
         });
@@ -84,6 +88,7 @@ impl fmt::Display for SlotId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{GENERATION_BITS, GENERATION_MAX};
     use std::vec;
 
     fn slot(lockspace: u32, name: &[u8]) -> u32 {
@@ -96,14 +101,24 @@ mod tests {
     fn the_function_is_a_part_of_the_protocol() {
         let known = [
             (0, &b""[..], 92),
-            (1, &b"a"[..], 87),
-            (1, &b"b"[..], 23),
-            (2, &b"a"[..], 42),
-            (4294967295, &b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"[..], 4),
-            (7, &b"       2           102ab"[..], 34),
+            (1 << 20, &b"a"[..], 87),
+            (1 << 20 | 1, &b"b"[..], 23),
+            (2 << 20 | 0xfffff, &b"a"[..], 42),
+            (0xfffff, &b""[..], 92),
+            (4294967295, &b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"[..], 164),
+            (7 << 20 | 1, &b"       2           102ab"[..], 34),
         ];
         for (lockspace, name, expected) in known {
             assert_eq!(slot(lockspace, name), expected, "{lockspace} {name:?}");
+        }
+    }
+
+    #[test]
+    fn a_lockspace_that_is_opened_again_has_its_resources_where_they_were() {
+        for number in 0..100_u32 {
+            let name = number.to_le_bytes();
+            let first = slot(3 << GENERATION_BITS | 1, &name);
+            assert_eq!(slot(3 << GENERATION_BITS | GENERATION_MAX, &name), first);
         }
     }
 
@@ -113,7 +128,7 @@ mod tests {
         let each = 1000;
         for number in 0..u32::from(SLOTS) * each {
             let name = std::format!("{:8x}{:16x}", 2, 0x102ab + number);
-            counts[slot(7, name.as_bytes()) as usize] += 1;
+            counts[slot(7 << GENERATION_BITS | 1, name.as_bytes()) as usize] += 1;
         }
         // Six standard deviations of a throw of dice.
         let (least, most) = (each - 190, each + 190);

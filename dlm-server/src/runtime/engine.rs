@@ -226,10 +226,22 @@ impl Engine {
     fn sweep(&mut self) {
         let now = clock::now();
         self.counting.tick(&self.node, now);
+        self.announce(now);
         if now.since(self.swept) >= SWEEP_US {
             self.swept = now;
             self.counting.sweep(&self.node);
             self.calls.retain(|_, answer| !answer.is_closed());
+        }
+    }
+
+    /// Says once that the server is known, may serve, and is one of a cluster whose slots are all served.
+    fn announce(&self, now: Tick) {
+        if *self.announced.borrow() || self.node.incarnation().is_none() {
+            return;
+        }
+        let mut slots = self.node.state().slots();
+        if self.node.holds_lease(now) && slots.all(|(_, slot)| slot.serving) {
+            self.announced.send_replace(true);
         }
     }
 
@@ -320,14 +332,8 @@ fn fence(
 }
 
 fn log(notice: &Notice, announced: &watch::Sender<bool>) {
-    match notice {
-        Notice::Announced { .. } => {
-            announced.send_replace(true);
-        }
-        Notice::Lost { .. } => {
-            announced.send_replace(false);
-        }
-        _ => {}
+    if matches!(notice, Notice::Lost { .. }) {
+        announced.send_replace(false);
     }
     if notice.is_bad() {
         warn!("{notice}");

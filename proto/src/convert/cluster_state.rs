@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use dlm_core::cluster::{
-    ClusterState, Death, Fence, Fenced, Life, Lockspace, Master, Origin, Parts, Phase, Process,
-    Role, Server, Session, Slot, Versions,
+    ClusterState, Death, EndedLockspace, Fence, Fenced, Life, Lockspace, LockspaceNumbers, Master,
+    Origin, Parts, Phase, Process, Role, Server, Session, Slot, Versions,
 };
-use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, ServerId, SessionId};
+use dlm_core::{Epoch, Incarnation, LockspaceBase, LockspaceId, LogIndex, ServerId, SessionId};
 use prost::Message;
 
 use super::cluster::{lockspace_name, nonce, options, text};
@@ -136,6 +136,30 @@ fn lockspace(wire: wire::LockspaceState) -> Result<(LockspaceId, Lockspace), Wir
     Ok((LockspaceId(wire.lockspace), lockspace))
 }
 
+fn lockspace_base(number: u32) -> Result<LockspaceBase, WireError> {
+    LockspaceBase::new(number).ok_or(WireError::LockspaceBase { number })
+}
+
+fn ended(wire: wire::EndedLockspaceState) -> Result<(LockspaceBase, EndedLockspace), WireError> {
+    let ended = EndedLockspace {
+        name: lockspace_name(wire.name)?,
+        at: LogIndex(wire.at),
+    };
+    Ok((lockspace_base(wire.base)?, ended))
+}
+
+fn lockspace_numbers(wire: Option<wire::LockspaceNumbers>) -> Result<LockspaceNumbers, WireError> {
+    let what = "the lockspaces' numbers";
+    let wire = wire.ok_or(WireError::Missing { what })?;
+    let generation = |one: wire::LockspaceGeneration| Ok((lockspace_base(one.base)?, one.next));
+    Ok(LockspaceNumbers {
+        base_next: lockspace_base(wire.base_next)?,
+        generation_first: wire.generation_first,
+        generations: all(wire.generations, generation)?,
+        ended: all(wire.ended, ended)?,
+    })
+}
+
 fn all<W, K: Ord, V>(
     wire: Vec<W>,
     one: impl Fn(W) -> Result<(K, V), WireError>,
@@ -151,7 +175,7 @@ pub fn parts(wire: wire::ClusterSnapshot) -> Result<Parts, WireError> {
     Ok(Parts {
         applied: LogIndex(wire.applied),
         session_next: SessionId(wire.session_next),
-        lockspace_next: LockspaceId(wire.lockspace_next),
+        numbers: lockspace_numbers(wire.lockspace_numbers)?,
         servers: all(wire.servers, server)?,
         sessions: all(wire.sessions, session)?,
         lockspaces: all(wire.lockspaces, lockspace)?,

@@ -1,10 +1,10 @@
 //! The cluster's state: as a snapshot, and for whoever looks at it.
 
-use dlm_core::ServerId;
 use dlm_core::cluster::{
-    ClusterState, Death, Fenced, Life, Lockspace, Master, Origin, Phase, Replays, Role, Server,
-    Session, Slot, Versions,
+    ClusterState, Death, Fenced, Life, Lockspace, LockspaceNumbers, Master, Origin, Phase, Replays,
+    Role, Server, Session, Slot, Versions,
 };
+use dlm_core::{LockspaceBase, ServerId};
 use prost::Message;
 
 use super::cluster::{nonce, options};
@@ -132,15 +132,34 @@ fn lockspace(id: u32, lockspace: &Lockspace) -> wire::LockspaceState {
     }
 }
 
+fn lockspace_numbers(numbers: &LockspaceNumbers) -> wire::LockspaceNumbers {
+    let generations = numbers.generations.iter();
+    let generation = |(base, &next): (&LockspaceBase, &u32)| wire::LockspaceGeneration {
+        base: base.number(),
+        next,
+    };
+    let ended = numbers.ended.iter();
+    let ended = ended.map(|(base, one)| wire::EndedLockspaceState {
+        base: base.number(),
+        name: one.name.as_str().to_owned(),
+        at: one.at.0,
+    });
+    wire::LockspaceNumbers {
+        base_next: numbers.base_next.number(),
+        generation_first: numbers.generation_first,
+        generations: generations.map(generation).collect(),
+        ended: ended.collect(),
+    }
+}
+
 fn state(state: &ClusterState) -> wire::ClusterSnapshot {
-    let (session_next, lockspace_next) = state.next();
     let servers = state.servers().iter();
     let sessions = state.sessions().iter();
     let lockspaces = state.lockspaces().iter();
     wire::ClusterSnapshot {
         applied: state.applied().0,
-        session_next: session_next.0,
-        lockspace_next: lockspace_next.0,
+        session_next: state.session_next().0,
+        lockspace_numbers: Some(lockspace_numbers(state.lockspace_numbers())),
         servers: servers.map(|(&id, one)| server(id, one)).collect(),
         sessions: sessions.map(|(id, one)| session(id.0, one)).collect(),
         lockspaces: lockspaces.map(|(id, one)| lockspace(id.0, one)).collect(),

@@ -7,7 +7,7 @@
 //! | even-when-settled | where nothing moves, recovers or is due to move, no server has two slots more than another, and one that leaves has none | load |
 //! | few-moves | as many tables are on their way as may be | requests, which wait meanwhile |
 //! | numbers-are-fresh | sessions, lockspaces, processes and entries have numbers below the next | all that outlives them: tokens, claims, messages |
-//! | one-of-each | no two processes have one incarnation, no two sessions one nonce, no two lockspaces one name | joining and opening twice |
+//! | one-of-each | no two processes have one incarnation, no two sessions one nonce, no two lockspaces one name or one base, those that ended and are remembered among them | joining and opening twice; tokens, which go on with the name |
 //! | lockspaces-have-sessions | a lockspace has a session, and each is known | purges: a lockspace ends with its last |
 //! | replays-in-shape | a fenced session is in those lockspaces whose journals wait, and no other; each wants replay; who is named has it open and is not fenced; nobody is named only where no live session has it open | the one who replays, and all who wait |
 //! | versions-in-common | every server that ever started speaks the newest version that all speak | commands |
@@ -22,12 +22,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::limits::{
-    EPOCH_MAX, LOCKSPACES_MAX, LOCKSPACES_OF_SESSION_MAX, MOVES_MAX, SERVERS_MAX, SESSIONS_MAX,
+    ENDED_LOCKSPACES_MAX, EPOCH_MAX, LOCKSPACES_MAX, LOCKSPACES_OF_SESSION_MAX, MOVES_MAX,
+    SERVERS_MAX, SESSIONS_MAX,
 };
 use super::sessions::Phase;
 use super::slots::{Master, Origin};
-use super::{ClusterState, Replay, Session};
-use crate::ids::SessionId;
+use super::{ClusterState, EndedLockspace, Replay, Session};
+use crate::ids::{GENERATION_MAX, LockspaceBase, LockspaceId, SessionId};
 use crate::invariants::Violation;
 use crate::slot::{SLOTS, SlotId};
 
@@ -65,6 +66,11 @@ fn within_limits(state: &ClusterState) -> Checked {
         ("servers", state.servers.len(), SERVERS_MAX),
         ("sessions", state.sessions.len(), SESSIONS_MAX),
         ("lockspaces", state.lockspaces.len(), LOCKSPACES_MAX),
+        (
+            "ended lockspaces",
+            state.numbers.ended.len(),
+            ENDED_LOCKSPACES_MAX,
+        ),
     ];
     if let Some((what, count, max)) = counts.iter().find(|(_, count, max)| count > max) {
         return broken("within-limits", format!("{count} {what}, of at most {max}"));
@@ -149,13 +155,7 @@ fn numbers_are_fresh(state: &ClusterState) -> Checked {
             return broken(property, format!("{id:?}: {session:?}"));
         }
     }
-    if let Some(id) = state
-        .lockspaces
-        .keys()
-        .find(|&&id| id >= state.lockspace_next)
-    {
-        return broken(property, format!("{id:?}"));
-    }
+    lockspace_numbers_are_fresh(state)?;
     if let Some(late) = state
         .running()
         .find(|one| one.incarnation.0 > state.applied.0)
@@ -166,6 +166,30 @@ fn numbers_are_fresh(state: &ClusterState) -> Checked {
     match state.slots().find(|(_, slot)| late(slot)) {
         None => Ok(()),
         Some((id, slot)) => broken(property, format!("slot {id}: {slot:?}")),
+    }
+}
+
+fn lockspace_numbers_are_fresh(state: &ClusterState) -> Checked {
+    let property = "numbers-are-fresh";
+    let numbers = &state.numbers;
+    let given_out = |id: &LockspaceId| {
+        let next = numbers.generations.get(&id.base());
+        next.is_some_and(|&next| id.generation() < next)
+    };
+    if let Some(id) = state.lockspaces.keys().find(|id| !given_out(id)) {
+        return broken(property, format!("{id:?}"));
+    }
+    let fresh = |(base, one): &(&LockspaceBase, &EndedLockspace)| {
+        numbers.generations.contains_key(base) && one.at <= state.applied
+    };
+    if let Some((base, one)) = numbers.ended.iter().find(|ended| !fresh(ended)) {
+        return broken(property, format!("{base:?}: {one:?}"));
+    }
+    let nexts = numbers.generations.values();
+    let mut nexts = nexts.chain([&numbers.generation_first]);
+    match nexts.find(|&&next| next > GENERATION_MAX + 1) {
+        None => Ok(()),
+        Some(next) => broken(property, format!("generation {next} of a lockspace")),
     }
 }
 
@@ -189,9 +213,15 @@ fn one_of_each(state: &ClusterState) -> Checked {
     if let Some(nonce) = twice(state.sessions.values().map(|session| session.nonce)) {
         return broken(property, format!("two sessions of nonce {nonce:x}"));
     }
-    match twice(state.lockspaces.values().map(|lockspace| &lockspace.name)) {
+    let open = state.lockspaces.values().map(|lockspace| &lockspace.name);
+    let ended = state.numbers.ended.values().map(|ended| &ended.name);
+    if let Some(name) = twice(open.chain(ended)) {
+        return broken(property, format!("two lockspaces {name}"));
+    }
+    let open = state.lockspaces.keys().map(|id| id.base());
+    match twice(open.chain(state.numbers.ended.keys().copied())) {
         None => Ok(()),
-        Some(name) => broken(property, format!("two lockspaces {name}")),
+        Some(base) => broken(property, format!("two lockspaces of {base:?}")),
     }
 }
 
@@ -269,10 +299,20 @@ fn versions_in_common(state: &ClusterState) -> Checked {
 /// What went back.
 pub fn check_step(before: &ClusterState, after: &ClusterState) -> Checked {
     let property = "only-grows";
-    let numbers = |state: &ClusterState| (state.applied, state.session_next, state.lockspace_next);
+    let numbers = |state: &ClusterState| {
+        let generation_first = state.numbers.generation_first;
+        (state.applied, state.session_next, generation_first)
+    };
     let (a, b) = (numbers(before), numbers(after));
     if a.0 > b.0 || a.1 > b.1 || a.2 > b.2 {
         return broken(property, format!("{a:?}, then {b:?}"));
+    }
+    for (base, was) in &before.numbers.generations {
+        let is = after.numbers.generations.get(base);
+        if is.is_none_or(|is| is < was) {
+            let detail = format!("{base:?}: next generation {was}, then {is:?}");
+            return broken(property, detail);
+        }
     }
     for id in SlotId::all() {
         let (was, is) = (before.slot(id), after.slot(id));
@@ -298,9 +338,9 @@ pub fn check_step(before: &ClusterState, after: &ClusterState) -> Checked {
             return broken(property, format!("{id:?} came back as {:?}", is.phase));
         }
     }
+    let given_out = |id: &LockspaceId| id.generation() < before.numbers.generation_next(id.base());
     let mut lockspaces = after.lockspaces.keys();
-    let reused =
-        lockspaces.find(|id| **id < before.lockspace_next && !before.lockspaces.contains_key(id));
+    let reused = lockspaces.find(|id| given_out(id) && !before.lockspaces.contains_key(id));
     match reused {
         None => Ok(()),
         Some(id) => broken(property, format!("{id:?} came back")),

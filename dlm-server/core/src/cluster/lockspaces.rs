@@ -8,7 +8,7 @@ use super::command::{CommandRefusal, Reply};
 use super::effect::Effect;
 use super::limits::{LOCKSPACES_MAX, LOCKSPACES_OF_SESSION_MAX};
 use super::text::Name;
-use crate::ids::{LockspaceId, SessionId};
+use crate::ids::{LockspaceBase, LockspaceId, SessionId};
 use crate::message::LockspaceOptions;
 
 /// What a lockspace chose for itself, all of it.
@@ -94,9 +94,9 @@ impl ClusterState {
         if self.lockspaces.len() >= LOCKSPACES_MAX {
             return Err(CommandRefusal::Lockspaces);
         }
-        let id = self.lockspace_next;
-        let next = id.0.checked_add(1).ok_or(CommandRefusal::Exhausted)?;
-        self.lockspace_next = LockspaceId(next);
+        let open = |base: LockspaceBase| self.lockspaces.keys().any(|id| id.base() == base);
+        let id = self.numbers.take(&name, open);
+        let id = id.ok_or(CommandRefusal::Exhausted)?;
         self.lockspaces.insert(
             id,
             Lockspace {
@@ -131,7 +131,7 @@ impl ClusterState {
         Ok(Reply::Done)
     }
 
-    /// Takes a session out of a lockspace, which ends with its last one.
+    /// Takes a session out of a lockspace, which ends with its last one and is remembered by its name.
     pub(super) fn close_lockspace(
         &mut self,
         session: SessionId,
@@ -143,7 +143,10 @@ impl ClusterState {
         };
         known.sessions.remove(&session);
         if known.sessions.is_empty() {
-            self.lockspaces.remove(&lockspace);
+            let ended = self.lockspaces.remove(&lockspace);
+            if let Some(Lockspace { name, .. }) = ended {
+                self.numbers.end(lockspace, name, self.applied);
+            }
             effects.push(Effect::LockspaceEnded { lockspace });
         }
     }

@@ -9,7 +9,8 @@
 //! them. Two states that took the same entries are equal, and have had the same effects.
 //!
 //! How to read it: [`Command`] and [`Effect`] first, then `servers`, `slots`, `sessions`, `fencing` and
-//! `lockspaces`, each of which applies its own commands; [`invariants`] says what is always true,
+//! `lockspaces`, each of which applies its own commands; `numbers` has what is remembered of lockspaces
+//! that ended; [`invariants`] says what is always true,
 //! [`timing`] how long everything takes.
 //!
 //! ```
@@ -40,6 +41,7 @@ mod fencing;
 pub mod invariants;
 pub mod limits;
 mod lockspaces;
+mod numbers;
 mod servers;
 mod sessions;
 mod slots;
@@ -56,6 +58,7 @@ pub use command::{Attest, Command, CommandRefusal, Join, NamedReplay, Reply, Ser
 pub use effect::Effect;
 pub use fencing::{Fence, FenceOutcome, Fenced, Replay, Replays};
 pub use lockspaces::{ClusterOptions, Lockspace};
+pub use numbers::{EndedLockspace, LockspaceNumbers};
 pub use servers::{Life, Process, Role, Server, Versions};
 pub use sessions::{Death, Phase, Session};
 pub use slots::{Master, Origin, Recovery, Slot};
@@ -67,14 +70,14 @@ pub use timing::{Timing, TimingRule};
 use crate::ids::{LockspaceId, LogIndex, ServerId, SessionId};
 use crate::invariants::Violation;
 use crate::slot::SLOTS;
-use limits::{FORCED_EPOCHS, FORCED_LOCKSPACES, FORCED_SESSIONS};
+use limits::{FORCED_EPOCHS, FORCED_GENERATIONS, FORCED_SESSIONS};
 
 /// The state after some entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
     applied: LogIndex,
     session_next: SessionId,
-    lockspace_next: LockspaceId,
+    numbers: LockspaceNumbers,
     servers: BTreeMap<ServerId, Server>,
     sessions: BTreeMap<SessionId, Session>,
     lockspaces: BTreeMap<LockspaceId, Lockspace>,
@@ -88,8 +91,8 @@ pub struct Parts {
     pub applied: LogIndex,
     /// The number of the next session; none at or above it was given out.
     pub session_next: SessionId,
-    /// The number of the next lockspace; none at or above it was given out.
-    pub lockspace_next: LockspaceId,
+    /// Which numbers lockspaces have had, and the names of those that ended.
+    pub numbers: LockspaceNumbers,
     /// The servers.
     pub servers: BTreeMap<ServerId, Server>,
     /// The sessions.
@@ -113,7 +116,7 @@ impl ClusterState {
         Self {
             applied: LogIndex(0),
             session_next: SessionId(1),
-            lockspace_next: LockspaceId(1),
+            numbers: LockspaceNumbers::new(),
             servers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             lockspaces: BTreeMap::new(),
@@ -128,7 +131,7 @@ impl ClusterState {
         Parts {
             applied: state.applied,
             session_next: state.session_next,
-            lockspace_next: state.lockspace_next,
+            numbers: state.numbers,
             servers: state.servers,
             sessions: state.sessions,
             lockspaces: state.lockspaces,
@@ -144,7 +147,7 @@ impl ClusterState {
         let state = Self {
             applied: parts.applied,
             session_next: parts.session_next,
-            lockspace_next: parts.lockspace_next,
+            numbers: parts.numbers,
             servers: parts.servers,
             sessions: parts.sessions,
             lockspaces: parts.lockspaces,
@@ -178,10 +181,16 @@ impl ClusterState {
         &self.lockspaces
     }
 
-    /// The numbers that the next session and the next lockspace get. None at or above them was given out.
+    /// The number that the next session gets. None at or above it was given out.
     #[must_use]
-    pub const fn next(&self) -> (SessionId, LockspaceId) {
-        (self.session_next, self.lockspace_next)
+    pub const fn session_next(&self) -> SessionId {
+        self.session_next
+    }
+
+    /// Which numbers lockspaces have had, and the names of those that ended.
+    #[must_use]
+    pub const fn lockspace_numbers(&self) -> &LockspaceNumbers {
+        &self.numbers
     }
 
     /// Applies the entry at `at`, appends what is different from now on, and says what the proposer is
@@ -276,8 +285,7 @@ impl ClusterState {
         }
         let SessionId(session) = self.session_next;
         self.session_next = SessionId(session.saturating_add(FORCED_SESSIONS));
-        let LockspaceId(lockspace) = self.lockspace_next;
-        self.lockspace_next = LockspaceId(lockspace.saturating_add(FORCED_LOCKSPACES));
+        self.numbers.force(FORCED_GENERATIONS);
         Ok(Reply::Done)
     }
 }

@@ -2,6 +2,7 @@
 
 mod bad_states;
 mod fencing;
+mod numbers;
 mod sessions;
 mod slots;
 mod whole;

@@ -4,6 +4,7 @@ use dlm_core::cluster::{
     Attest, ClusterOptions, ClusterState, Command, Death, Endpoint, FenceOutcome, Fenced, Join,
     Master, Name, NamedReplay, Reason, Role, ServerStarted, Versions,
 };
+use dlm_core::ids::GENERATION_BITS;
 use dlm_core::{Epoch, Incarnation, LockspaceId, ServerId, SessionId, SlotId};
 use proptest::option;
 use proptest::prelude::*;
@@ -39,7 +40,8 @@ fn session() -> impl Strategy<Value = SessionId> {
 }
 
 fn lockspace() -> impl Strategy<Value = LockspaceId> {
-    (0_u32..6).prop_map(LockspaceId)
+    let numbers = (0_u32..4, 0_u32..4);
+    numbers.prop_map(|(base, generation)| LockspaceId(base << GENERATION_BITS | generation))
 }
 
 pub(crate) fn endpoint(server: ServerId) -> Endpoint {
@@ -121,7 +123,8 @@ pub(crate) fn setup() -> Vec<Step> {
             options: Some(options(kind)),
         }));
     }
-    let (session, lockspace) = (SessionId(4), LockspaceId(2));
+    let second = LockspaceId(1 << GENERATION_BITS | 1);
+    let (session, lockspace) = (SessionId(4), second);
     steps.push(Command::LeaveLockspace { session, lockspace });
     steps.into_iter().map(Step::Plain).collect()
 }

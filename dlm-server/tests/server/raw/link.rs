@@ -74,6 +74,8 @@ impl Ended {
 pub(crate) struct Link {
     frames: mpsc::Sender<wire::ToServerFrame>,
     incoming: Streaming<wire::FromServerFrame>,
+    /// What was read and put back.
+    put_back: Option<FromServerFrame>,
     /// How many frames went out and came in.
     pub(crate) sent: usize,
     pub(crate) read: usize,
@@ -89,6 +91,7 @@ impl Link {
         Self {
             frames,
             incoming: incoming.into_inner(),
+            put_back: None,
             sent: 1,
             read: 0,
         }
@@ -105,8 +108,16 @@ impl Link {
         self.frames.clone()
     }
 
+    /// Puts back what is to come next, where there is anything.
+    pub(crate) fn put_back(&mut self, frame: FromServerFrame) {
+        self.put_back = Some(frame).filter(|frame| *frame != FromServerFrame::default());
+    }
+
     /// What comes next; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<FromServerFrame>, Status> {
+        if let Some(frame) = self.put_back.take() {
+            return Ok(Some(frame));
+        }
         let next = timeout(PATIENCE, self.incoming.message()).await;
         let frame = next.expect("the server answers or ends the stream")?;
         self.read += 1;

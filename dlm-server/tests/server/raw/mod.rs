@@ -23,7 +23,7 @@ use dlm_server::embedded::Server;
 use glockwork_proto::cluster::Answer;
 use glockwork_proto::glocks::GlocksQuery;
 use glockwork_proto::holders::QueryId;
-use glockwork_proto::link::ToServerFrame;
+use glockwork_proto::link::{FromServerFrame, ToServerFrame};
 use glockwork_proto::wire::cluster_client::ClusterClient;
 use glockwork_proto::{VersionRange, convert, render, wire};
 use tonic::transport::Channel;
@@ -143,11 +143,15 @@ impl Raw {
     async fn open_link(channel: &Channel, hello: Hello) -> (Link, Welcome) {
         let mut link = Link::open(channel, first_frame(hello)).await;
         let first = link.next().await.unwrap().expect("a first frame");
-        let mut messages = first.messages;
-        assert_eq!(messages.len(), 1, "the welcome comes alone");
-        let Some(FromServer::Welcome(welcome)) = messages.pop() else {
-            panic!("a welcome");
+        let mut messages = VecDeque::from(first.messages);
+        let Some(FromServer::Welcome(welcome)) = messages.pop_front() else {
+            panic!("a welcome comes first");
         };
+        // What comes with it is read as what comes after it.
+        link.put_back(FromServerFrame {
+            messages: messages.into(),
+            ..first
+        });
         (link, welcome)
     }
 

@@ -1,6 +1,7 @@
 //! Commands, states and answers come back as they were.
 
 use dlm_core::cluster::{ClusterState, Death, Endpoint, Fenced, NAME_BYTES_MAX, Reason, Role};
+use dlm_core::ids::GENERATION_BITS;
 use dlm_core::link::{MasterPlace, PlaceOrigin, SlotPlace};
 use dlm_core::{LockspaceOptions, ValueLength};
 use proptest::collection::vec;
@@ -63,7 +64,8 @@ fn of_servers() -> impl Strategy<Value = Command> {
 
 fn of_sessions() -> impl Strategy<Value = Command> {
     let session = || (0_u64..6).prop_map(SessionId);
-    let lockspace = || (0_u32..4).prop_map(LockspaceId);
+    // The first generations of the first bases.
+    let lockspace = || (0_u32..4).prop_map(|base| LockspaceId(base << GENERATION_BITS | 1));
     let why = select(vec![
         Death::LeaseRanOut,
         Death::Evicted,

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::Cluster;
 use crate::cluster::*;
-use crate::ids::{Epoch, Incarnation};
+use crate::ids::{BASES, Epoch, GENERATION_BITS, GENERATION_MAX, Incarnation, LockspaceBase};
 
 /// Two servers that share the slots; a live session, a dead one, and a fenced one whose journal the live
 /// one replays.
@@ -34,7 +34,8 @@ const LIVE: SessionId = SessionId(1);
 const DEAD: SessionId = SessionId(2);
 const FENCED: SessionId = SessionId(3);
 const FS: LockspaceId = LockspaceId(1);
-const LOCKS: LockspaceId = LockspaceId(2);
+const LOCKS: LockspaceId = LockspaceId(1 << GENERATION_BITS | 1);
+const OLD: LockspaceBase = LockspaceId(2 << GENERATION_BITS).base();
 
 fn replays(parts: &mut Parts) -> &mut Replays {
     let phase = &mut parts.sessions.get_mut(&FENCED).unwrap().phase;
@@ -42,6 +43,19 @@ fn replays(parts: &mut Parts) -> &mut Replays {
         Phase::Fenced { replays, .. } => replays,
         other => panic!("{other:?}"),
     }
+}
+
+fn generations(parts: &mut Parts) -> &mut BTreeMap<LockspaceBase, u32> {
+    &mut parts.numbers.generations
+}
+
+fn ended(parts: &mut Parts, base: u32, name: &str, at: u64) {
+    let base = LockspaceBase::new(base).unwrap();
+    let (name, at) = (Name::lossy(name), LogIndex(at));
+    parts
+        .numbers
+        .ended
+        .insert(base, EndedLockspace { name, at });
 }
 
 fn members(
@@ -107,7 +121,16 @@ fn moves() {
 fn numbers() {
     let property = "numbers-are-fresh";
     assert_eq!(broken_by(|parts| parts.session_next = FENCED), property);
-    assert_eq!(broken_by(|parts| parts.lockspace_next = LOCKS), property);
+    let given_out =
+        |next| move |parts: &mut Parts| _ = generations(parts).insert(LOCKS.base(), next);
+    assert_eq!(broken_by(given_out(1)), property);
+    assert_eq!(broken_by(given_out(2)), "none");
+    assert_eq!(broken_by(given_out(GENERATION_MAX + 1)), "none");
+    assert_eq!(broken_by(given_out(GENERATION_MAX + 2)), property);
+    let first = |parts: &mut Parts| parts.numbers.generation_first = u32::MAX;
+    assert_eq!(broken_by(first), property);
+    let never = |parts: &mut Parts| ended(parts, 2, "old", 1);
+    assert_eq!(broken_by(never), property, "no lockspace had its base");
     assert_eq!(broken_by(|parts| parts.applied = LogIndex(1)), property);
     assert_eq!(
         broken_by(|parts| parts.slots[9].epoch = Epoch(1 << 24)),
@@ -128,6 +151,15 @@ fn duplicates() {
         parts.lockspaces.get_mut(&LOCKS).unwrap().name = Name::lossy("fs");
     };
     assert_eq!(broken_by(name), property);
+    let ended = |base, name| {
+        move |parts: &mut Parts| {
+            generations(parts).insert(OLD, 5);
+            ended(parts, base, name, 1);
+        }
+    };
+    assert_eq!(broken_by(ended(2, "old")), "none");
+    assert_eq!(broken_by(ended(2, "fs")), property);
+    assert_eq!(broken_by(ended(0, "old")), property);
     let incarnation = |parts: &mut Parts| {
         let one = parts.servers[&ServerId(1)].life.clone();
         parts.servers.get_mut(&ServerId(2)).unwrap().life = one;
@@ -191,6 +223,17 @@ fn counts() {
             .extend((3..=65).map(|id| (ServerId(id), one.clone())));
     };
     assert_eq!(broken_by(servers), "within-limits");
+    let remembered = |count: usize| {
+        move |parts: &mut Parts| {
+            for base in (2..BASES).take(count) {
+                generations(parts).insert(LockspaceBase::new(base).unwrap(), 2);
+                ended(parts, base, &std::format!("old {base}"), 1);
+            }
+        }
+    };
+    let max = limits::ENDED_LOCKSPACES_MAX;
+    assert_eq!(broken_by(remembered(max)), "none");
+    assert_eq!(broken_by(remembered(max + 1)), "within-limits");
 }
 
 /// What is true of two states one after the other is checked on states that are each good.
@@ -215,6 +258,16 @@ fn steps_backwards() {
             .sessions
             .insert(SessionId(0), Session { nonce: 77, ..one });
     }));
+    let old = |parts: &mut Parts| _ = generations(parts).insert(LOCKS.base(), 9);
+    assert!(step(old));
+    let again = |parts: &mut Parts| {
+        let one = parts.lockspaces.remove(&LOCKS).unwrap();
+        parts.lockspaces.insert(LockspaceId(LOCKS.0 - 1), one);
+    };
+    assert!(!step(again), "its number was given out before");
+    let mut later = good();
+    generations(&mut later).insert(LOCKS.base(), 9);
+    assert!(invariants::check_step(&state(later), &state(good())).is_err());
     let mut earlier = good();
     earlier.session_next = SessionId(4);
     let mut later = earlier.clone();
