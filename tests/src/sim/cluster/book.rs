@@ -142,7 +142,7 @@ impl Book {
         let ticket = self.ticket();
         let id = kind.lock();
         let (want, flags, value, what) = as_wanted(kind);
-        let mine = self.locks.entry(id).or_insert(Mine {
+        let mine = self.locks.entry(id).or_insert_with(|| Mine {
             mode: None,
             main: None,
             cancel: None,
