@@ -8,6 +8,7 @@
 //! | `book.rs` | what a client has and wants, as the checkers are told it |
 //! | `actor.rs` | what a client does next |
 //! | `coverage.rs` | what took part in a run, and how often it has to |
+//! | `storm.rs` | a plan of faults: one master after the other is lost |
 //! | `sabotage.rs` | faults put into a cluster on purpose, to see that they are found |
 //! | `run.rs` | a whole run of one seed, and its checks |
 
@@ -19,6 +20,7 @@ mod message;
 mod run;
 mod sabotage;
 mod server;
+mod storm;
 
 pub use client::Client;
 pub use coverage::{Covered, Seen, Tally};

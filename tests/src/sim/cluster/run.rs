@@ -12,7 +12,7 @@ use super::super::log::{LogDisk, server_at};
 use super::super::network::Traffic;
 use super::super::{Faults, Plan, ProcessId, World, report};
 use super::coverage::Covered;
-use super::{Client, Order, Part, Role, Sabotage, Server, Setup, TIMING, Tally};
+use super::{Client, Order, Part, Role, Sabotage, Server, Setup, TIMING, Tally, storm};
 use crate::checkers::{Fact, Violation, check_safety, faultless, forgotten, progress};
 
 /// How many servers there are.
@@ -34,11 +34,16 @@ const FINISH_US: u64 = 3_000_000;
 /// those before in the queue have their turn.
 const ANSWER_US_MAX: u64 = 10_000_000;
 
+/// Of so many seeds one has a plan of its own.
+const STORM_ONE_IN: u64 = 4;
+
 /// What a run is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scenario {
     /// Nothing goes wrong.
     pub calm: bool,
+    /// One master after the other is lost, and nothing else; one seed of some is so in any case.
+    pub storm: bool,
     /// What is wrong on purpose.
     pub sabotage: Option<Sabotage>,
 }
@@ -110,7 +115,11 @@ pub fn run(seed: u64, scenario: Scenario) -> Result<Outcome, (Violation, Box<Wor
         pause_us: 250_000,
         lasts_us_max: 4_500_000,
     };
-    let mut plan = Plan::draw(seed, &faults);
+    let mut plan = if scenario.storm || seed % STORM_ONE_IN == 0 {
+        storm::draw(seed, &faults)
+    } else {
+        Plan::draw(seed, &faults)
+    };
     if scenario.calm {
         plan.faults.drain(..plan.faults.len() - 1);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dlm_core::call::CallId;
 use dlm_core::cluster::Origin;
-use dlm_core::link::{Event, FromServer};
+use dlm_core::link::{Event, FromServer, Hello};
 use dlm_core::recovery::{EvictReason, PhaseName, SlotMaster};
 use dlm_core::{Epoch, Limits, LogIndex, ServerId, SessionId, SlotId, Tick};
 use dlm_server::node::{
@@ -164,17 +164,7 @@ impl Server {
             Input::Opened {
                 stream,
                 message: Message::Hello(hello),
-            } => {
-                let ours = StreamId(self.next_stream);
-                self.next_stream += 1;
-                self.streams.insert(stream, ours);
-                self.keys.insert(ours, (stream, hello.session));
-                self.sabotage.opened(&hello, ours);
-                vec![NodeInput::StreamOpened {
-                    stream: ours,
-                    hello,
-                }]
-            }
+            } => vec![self.opened(stream, hello)],
             Input::Message {
                 stream,
                 message: Message::Up(message),
@@ -201,6 +191,15 @@ impl Server {
             | Input::Message { .. }
             | Input::Order(_) => Vec::new(),
         }
+    }
+
+    fn opened(&mut self, key: StreamKey, hello: Hello) -> NodeInput {
+        let stream = StreamId(self.next_stream);
+        self.next_stream += 1;
+        self.streams.insert(key, stream);
+        self.keys.insert(stream, (key, hello.session));
+        self.sabotage.opened(&hello, stream);
+        NodeInput::StreamOpened { stream, hello }
     }
 
     fn act(&mut self, now: Tick, said: Vec<NodeOutput>, out: &mut Out) {
