@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 if let Some(gone) = fact.gone() {
-                    self.goes(place, gone, matches!(fact, Fact::Left { .. }));
+                    self.goes(place, gone);
                 }
                 None
             }
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A session is gone: what it may have been writing may be not valid, unless it gave all back.
-    fn goes(&mut self, place: usize, gone: ClientId, left: bool) {
+    fn goes(&mut self, place: usize, gone: ClientId) {
         let wrote = |mode: Option<Mode>| matches!(mode, Some(Mode::Pw | Mode::Ex));
         for (lock, known) in &self.book.0 {
             let under_way = self.asked.iter().any(|((of, _), (_, want))| {
@@ -260,7 +260,7 @@ impl<'a> Reader<'a> {
                 of == lock && wrote(wanted)
             });
             let wrote = wrote(known.mode) || under_way;
-            if lock.client != gone || left || !wrote {
+            if lock.client != gone || !wrote {
                 continue;
             }
             let until = if under_way {
