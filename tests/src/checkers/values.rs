@@ -79,6 +79,8 @@ struct Reader<'a> {
     anew: BTreeMap<u32, Vec<(usize, usize)>>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
+    /// Locks whose last request or conversion came with `IVVALBLK`, whatever became of it.
+    marking: BTreeSet<Lock>,
 }
 
 /// Checks it.
@@ -94,6 +96,7 @@ pub fn check(history: &History) -> Result<(), Violation> {
         anew: BTreeMap::new(),
         lives: Lives::of(history),
         asked: BTreeMap::new(),
+        marking: BTreeSet::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
         let read = reader.before(place, &entry.fact);
@@ -198,6 +201,19 @@ impl<'a> Reader<'a> {
             return;
         };
         self.asked.insert((lock, ticket), (place, want));
+        // The flags of the last request or conversion count for an unlock, too, as in fs/dlm: with IVVALBLK
+        // among them it marks, and stores nothing.
+        let mut marks = flags.contains(RequestFlags::IVVALBLK);
+        match want {
+            Want::Request { .. } | Want::Convert { .. } if marks => {
+                self.marking.insert(lock);
+            }
+            Want::Request { .. } | Want::Convert { .. } => {
+                self.marking.remove(&lock);
+            }
+            Want::Unlock => marks |= self.marking.contains(&lock),
+            Want::Cancel => {}
+        }
         let held = self.book.0.get(&lock).and_then(|known| known.mode);
         let Some(resource) = self.history.resource(lock) else {
             return;
@@ -206,7 +222,7 @@ impl<'a> Reader<'a> {
         if !writes(held, want) {
             return;
         }
-        if flags.contains(RequestFlags::IVVALBLK) {
+        if marks {
             of.reasons.push(place);
         } else if let (true, Some(value)) = (flags.contains(RequestFlags::VALBLK), value) {
             of.stores.push(Store {

@@ -29,7 +29,10 @@ impl Binaries {
             .expect("a test is in the target directory");
         // `cargo test --workspace` has built them; a build apart would have other features, and so build half
         // of the dependencies again.
-        if ["dlm", "dlm-server"].iter().all(|name| profile.join(name).exists()) {
+        if ["dlm", "dlm-server"]
+            .iter()
+            .all(|name| profile.join(name).exists())
+        {
             return Self(profile.to_owned());
         }
         let target = profile.parent().expect("the target directory");

@@ -81,7 +81,6 @@ fn where_nothing_goes_wrong_nobody_is_lost() {
             Seen::StaleLeader,
             Seen::ServerLeaseRanOut,
             Seen::ServerBeganAgain,
-            Seen::LostRequestReply,
         ];
         let seen: BTreeMap<Seen, u64> = none
             .into_iter()
