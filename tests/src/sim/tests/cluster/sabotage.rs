@@ -18,6 +18,16 @@ fn found(sabotage: Sabotage) -> (u64, &'static str) {
         let outcome = run(seed, Scenario { storm, ..scenario });
         outcome.err().map(|(violation, _)| (seed, violation))
     });
+    // What is found without the sabotage says nothing about it.
+    let honest = |seed: u64| {
+        let storm = seed % 2 == 0;
+        let scenario = Scenario {
+            storm,
+            ..Scenario::default()
+        };
+        run(seed, scenario).is_ok()
+    };
+    let mut found = found.by_ref().filter(|(seed, _)| honest(*seed));
     let (seed, violation) = found
         .next()
         .unwrap_or_else(|| panic!("{sabotage:?} is not found by {SEEDS_MAX} seeds"));
