@@ -115,7 +115,7 @@ pub fn run(seed: u64, scenario: Scenario) -> Result<Outcome, (Violation, Box<Wor
         pause_us: 250_000,
         lasts_us_max: 4_500_000,
     };
-    let mut plan = if scenario.storm || seed % STORM_ONE_IN == 0 {
+    let mut plan = if scenario.storm || seed.is_multiple_of(STORM_ONE_IN) {
         storm::draw(seed, &faults)
     } else {
         Plan::draw(seed, &faults)

@@ -14,7 +14,7 @@ fn found(sabotage: Sabotage) -> (u64, &'static str) {
     };
     let mut found = seeds(SEEDS_MAX).filter_map(|seed| {
         // Half of them lose one master after the other.
-        let storm = seed % 2 == 0;
+        let storm = seed.is_multiple_of(2);
         let outcome = run(seed, Scenario { storm, ..scenario });
         outcome.err().map(|(violation, _)| (seed, violation))
     });
