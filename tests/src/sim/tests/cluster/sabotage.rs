@@ -20,7 +20,7 @@ fn found(sabotage: Sabotage) -> (u64, &'static str) {
     });
     // What is found without the sabotage says nothing about it.
     let honest = |seed: u64| {
-        let storm = seed % 2 == 0;
+        let storm = seed.is_multiple_of(2);
         let scenario = Scenario {
             storm,
             ..Scenario::default()
