@@ -122,14 +122,22 @@ async fn the_clusters_status_counts_leases_and_streams() {
     let server = serve().await;
     let a = Raw::join(&server, "a").await;
     let mut client = ClusterClient::new(channel(&server).await);
-    let reply = client.status(wire::ClusterStatusRequest { local: false });
-    let status = reply.await.unwrap().into_inner();
+    let of_session = wire::lease_left::Who::Session(a.session.0);
+    // The leader looks once a tick which sessions there are.
+    let status = loop {
+        let reply = client.status(wire::ClusterStatusRequest { local: false });
+        let status = reply.await.unwrap().into_inner();
+        let mut leases = status.leases.iter();
+        if leases.any(|one| one.who == Some(of_session)) {
+            break status;
+        }
+        tokio::task::yield_now().await;
+    };
     assert_eq!((status.leader, status.server), (1, 1));
     let [report] = &status.reports[..] else {
         panic!("one report: {status:?}");
     };
     assert_eq!((report.serving, report.streams), (256, 1));
-    let of_session = wire::lease_left::Who::Session(a.session.0);
     let mut leases = status.leases.iter();
     let lease = leases.find(|one| one.who == Some(of_session));
     let left_us = lease.expect("it has a lease").left_us;

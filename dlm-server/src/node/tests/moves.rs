@@ -22,7 +22,7 @@ fn what_was_answered_before_a_move_is_answered_again_after_it() {
         world.open_space(2, ClusterOptions::default());
         let mut waits = Vec::new();
         for lock in 0..LOCKS {
-            let text = format!("r{lock}");
+            let text = format!("m{lock}");
             let held = world.clients[0].lock(lock, &text, Mode::Ex);
             world.until_status(0, held, Status::Granted);
             waits.push(world.clients[1].lock(lock, &text, Mode::Pr));
@@ -37,7 +37,7 @@ fn what_was_answered_before_a_move_is_answered_again_after_it() {
             .map(|lock| world.clients[0].unlock(lock))
             .collect();
         let requested: Vec<_> = (0..LOCKS)
-            .map(|lock| world.clients[0].lock(100 + lock, &format!("q{lock}"), Mode::Ex))
+            .map(|lock| world.clients[0].lock(100 + lock, &format!("n{lock}"), Mode::Ex))
             .collect();
         for wait in &waits[..unlocked.len()] {
             world.until_status(1, *wait, Status::Granted);
@@ -79,6 +79,6 @@ fn what_was_answered_before_a_move_is_answered_again_after_it() {
 }
 
 fn masters(world: &World) -> Vec<usize> {
-    let slots = (0..LOCKS).map(|lock| SlotId::of(SPACE, &name(&format!("r{lock}"))));
+    let slots = (0..LOCKS).map(|lock| SlotId::of(SPACE, &name(&format!("m{lock}"))));
     slots.map(|slot| world.master_of(slot)).collect()
 }
