@@ -21,7 +21,8 @@ pub struct Config {
     /// Or so many bytes of them.
     pub snapshot_bytes: usize,
     /// So many entries before a snapshot are kept for servers that are a little behind: they get those
-    /// instead of the whole snapshot.
+    /// instead of the whole snapshot. A running server that gets a snapshot begins again, and its tables
+    /// are lost: so there are many, a few times what all slots' moving at once puts into the log.
     pub entries_kept: u64,
     /// How long a snapshot may be on its way to another server, in microseconds, before it is taken for
     /// lost.
@@ -54,7 +55,7 @@ impl Config {
             election_ticks: (timing.election_us_min / timing.tick_us) as usize,
             snapshot_entries: 4096,
             snapshot_bytes: 8 << 20,
-            entries_kept: 512,
+            entries_kept: 4096,
             snapshot_wait_us: 1_000_000,
         }
     }

@@ -132,6 +132,8 @@ fn claims_that_make_no_sense_evict_who_makes_them() {
     let mut elsewhere =
         other_name.filter(|name| dlm_core::SlotId::of(LOCKSPACE, name) != names().0);
     let elsewhere = elsewhere.next().expect("a name");
+    let following = LOCKSPACE.base().following();
+    let another_base = dlm_core::LockspaceId::new(following, 1).expect("a lockspace");
     let waiting = Stands::Waiting {
         wanted: Mode::Ex,
         op: OpId(1),
@@ -152,7 +154,15 @@ fn claims_that_make_no_sense_evict_who_makes_them() {
             bad(&|claim| claim.name = elsewhere.clone()),
             ClaimFault::OtherSlot,
         ),
-        (bad(&|claim| claim.lockspace.0 = 9), ClaimFault::OtherSlot),
+        // The names of another base are in other slots; those of an earlier opening are in the same ones.
+        (
+            bad(&|claim| claim.lockspace = another_base),
+            ClaimFault::OtherSlot,
+        ),
+        (
+            bad(&|claim| claim.lockspace.0 += 1),
+            ClaimFault::LockspaceNotOpen,
+        ),
         (bad(&|claim| claim.token = Token(0)), ClaimFault::Token),
         (
             bad(&|claim| claim.token = Token(6 << 40)),

@@ -91,6 +91,7 @@ struct Wire {
 pub(super) struct World {
     pub(super) now: Tick,
     servers: Vec<Server>,
+    replica: Config,
     pub(super) clients: Vec<Client>,
     due: BTreeMap<(Tick, u64), Due>,
     sequence: u64,
@@ -129,6 +130,12 @@ pub(super) fn endpoint(server: usize) -> Endpoint {
 impl World {
     /// A cluster of three, of which these run.
     pub(super) fn new(seed: u64, run: &[usize]) -> Self {
+        Self::keeping(seed, run, REPLICA.entries_kept)
+    }
+
+    /// The same, with so many entries kept for servers that are behind: one that is further behind gets a
+    /// snapshot, and begins again with all its slots lost.
+    pub(super) fn keeping(seed: u64, run: &[usize], entries_kept: u64) -> Self {
         let members = (0..3).map(identity).map(|one| {
             let identity = one.server_identity;
             let voter = true;
@@ -143,6 +150,10 @@ impl World {
         let mut world = Self {
             now: Tick(1_000_000),
             servers: servers.collect(),
+            replica: Config {
+                entries_kept,
+                ..REPLICA
+            },
             clients: Vec::new(),
             due: BTreeMap::new(),
             sequence: 0,
@@ -214,7 +225,7 @@ impl World {
         let one = &mut self.servers[server];
         let stored = one.disk.open().expect("the disk is whole");
         let mut actions = Vec::new();
-        let replica = Replica::new(self.now, REPLICA, stored, seed, &mut actions);
+        let replica = Replica::new(self.now, self.replica, stored, seed, &mut actions);
         let config = NodeConfig {
             server: identity(server).server,
             nonce,
