@@ -24,13 +24,14 @@ pub struct NodeConfig {
     pub seed: u64,
 }
 
-/// The most events of a session that are kept until it acknowledges them. A client acknowledges what it
-/// has read a few times a second; a node that gives up all it caches has so many answers in a moment.
+/// The most events of a session that are kept until it acknowledges them, with its operations and claims
+/// that wait because the server may not serve for now or is behind with the log. A client acknowledges what
+/// it has read a few times a second; a node that gives up all it caches has so many answers in a moment.
 pub const EVENTS_KEPT_MAX: usize = 1 << 16;
 
-/// The most operations and claims of a session that wait because the server may not serve for now, or is
-/// behind with the log. That ends within a lease or two, or with the server's process.
-pub const HELD_BACK_MAX: usize = 1 << 16;
+/// The most operations of a session that wait at one slot's master until that serves. Never more than what
+/// is taken from a session at all.
+pub const HELD_BACK_MAX: usize = EVENTS_KEPT_MAX;
 
 /// The most answers of a session and slot that are remembered for operations which may be sent again
 /// after the slot moved: as many as it may not have acknowledged, and some that were carried on.

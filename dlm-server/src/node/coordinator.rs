@@ -6,8 +6,11 @@
 //! deposed, or that was stopped and goes on, renews nothing. All that arrived since the last tick is in
 //! one round.
 //!
-//! Deadlines are this leader's own, by its own clock, and full leases from when it began to lead or
-//! acknowledged; they are compared with nobody else's. What is decided becomes a command in the log, and
+//! Deadlines are this leader's own, and full leases from when it began to lead or acknowledged; they are
+//! compared with nobody else's. They count the time in which this process ran and could have read a
+//! renewal: **a leader that was stopped, or that hardly gets a processor, takes nobody for lost because of
+//! what it did not read meanwhile**, and least of all itself. A longer lease than was given is no harm; and
+//! since every look counts, all leases end however slow the leader is. What is decided becomes a command in the log, and
 //! is decided again a moment later if nothing came of it: commands name what they were decided upon, so
 //! that one too many changes nothing.
 
@@ -23,9 +26,8 @@ use crate::replica::Context;
 /// How long something proposed may take to come out of the log before it is proposed again.
 const PROPOSE_AGAIN_US: u64 = 500_000;
 
-/// A leader that did not look at its clock for so many ticks was stopped. A server's renewal that waits
-/// for so long unread is one of many.
-const STOPPED_TICKS: u64 = 5;
+/// Of the time between two looks at the clock so many ticks are counted at most.
+const COUNTED_TICKS_MAX: u64 = 5;
 
 /// A renewal that waits for its round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +59,8 @@ pub(super) struct Coordinator<R> {
     timing: Timing,
     /// When it last looked at its clock.
     looked: Option<Tick>,
-    /// Whether it had been stopped before that.
-    stopped: bool,
+    /// The time that was counted until then, from 0.
+    counted: Tick,
     /// Whether a fence command is configured on this server.
     fences: bool,
     servers: BTreeMap<Incarnation, Tick>,
@@ -90,7 +92,7 @@ impl<R: Copy> Coordinator<R> {
         Self {
             timing,
             looked: None,
-            stopped: false,
+            counted: Tick(0),
             fences,
             servers: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -117,12 +119,14 @@ impl<R: Copy> Coordinator<R> {
 
     /// What is left of each server's process's lease, in microseconds: 0 where it has run out.
     pub(super) fn servers(&self, now: Tick) -> impl Iterator<Item = (Incarnation, u64)> {
+        let now = self.time(now);
         let servers = self.servers.iter();
         servers.map(move |(&incarnation, until)| (incarnation, until.since(now)))
     }
 
     /// What is left of each session's.
     pub(super) fn sessions(&self, now: Tick) -> impl Iterator<Item = (SessionId, u64)> {
+        let now = self.time(now);
         let sessions = self.sessions.iter();
         sessions.map(move |(&session, until)| (session, until.since(now)))
     }
@@ -147,6 +151,7 @@ impl<R: Copy> Coordinator<R> {
         state: &ClusterState,
         duties: &mut Vec<Duty<R>>,
     ) {
+        let now = self.time(now);
         for renewal in self.rounds.remove(&context).unwrap_or_default() {
             if self.ran_out(now, &renewal) {
                 continue;
@@ -199,7 +204,7 @@ impl<R: Copy> Coordinator<R> {
     ) {
         self.fencing.remove(&session);
         if matches!(outcome, FenceOutcome::Failed(_)) {
-            let after = now.plus(self.timing.fence_retry_us);
+            let after = self.time(now).plus(self.timing.fence_retry_us);
             self.fence_after.insert(session, after);
         }
         duties.push(Duty::Propose(Command::FenceResult { session, outcome }));
@@ -208,12 +213,13 @@ impl<R: Copy> Coordinator<R> {
     /// Time passed. `round` is a context that was not used before.
     pub(super) fn tick(
         &mut self,
-        now: Tick,
+        looked: Tick,
         round: Context,
         state: &ClusterState,
         duties: &mut Vec<Duty<R>>,
     ) {
-        self.make_up_for(now);
+        let now = self.time(looked);
+        (self.looked, self.counted) = (Some(looked), now);
         if !self.arrived.is_empty() {
             self.rounds.insert(round, std::mem::take(&mut self.arrived));
             duties.push(Duty::Round(round));
@@ -226,20 +232,11 @@ impl<R: Copy> Coordinator<R> {
         self.move_slots(now, state, duties);
     }
 
-    /// While this process was stopped it read no renewal, and so does not count that time: otherwise a
-    /// short stop of the leader would be everybody's end. A longer lease than was given is no harm. One that
-    /// is always slow counts every other time, or nobody's lease would ever end.
-    fn make_up_for(&mut self, now: Tick) {
-        let period_us = self.timing.tick_us;
-        let stopped_us = self.looked.map_or(0, |looked| now.since(looked));
-        self.looked = Some(now);
-        self.stopped = !self.stopped && stopped_us > STOPPED_TICKS * period_us;
-        if self.stopped {
-            let deadlines = self.servers.values_mut().chain(self.sessions.values_mut());
-            for until in deadlines {
-                *until = until.plus(stopped_us);
-            }
-        }
+    /// The time that is counted: what all deadlines here are compared with.
+    fn time(&self, now: Tick) -> Tick {
+        let passed_us = self.looked.map_or(0, |looked| now.since(looked));
+        let counted_us_max = COUNTED_TICKS_MAX * self.timing.tick_us;
+        self.counted.plus(passed_us.min(counted_us_max))
     }
 
     fn propose(
@@ -456,17 +453,45 @@ mod tests {
         let mut coordinator = Coordinator::new(TIMING, false);
         run(&mut coordinator, 0, 100_000);
         let woken = 100_000 + TIMING.session_lease_us;
-        let mut duties = run(
+        let counted_us = 100_000 + COUNTED_TICKS_MAX * TIMING.tick_us;
+        let before = woken + TIMING.server_lease_us - counted_us;
+        assert_eq!(run(&mut coordinator, woken, before), []);
+        let duties = run(
             &mut coordinator,
-            woken,
-            woken + TIMING.server_lease_us - 110_000,
-        );
-        assert_eq!(duties, []);
-        duties.extend(run(
-            &mut coordinator,
-            woken + 250_000,
+            before + 10_000,
             woken + TIMING.session_lease_us,
-        ));
+        );
+        assert!(duties.iter().any(is_expire));
+    }
+
+    /// As a server that is alone, on a machine that is busy: what it asked for waits until it runs again.
+    #[test]
+    fn a_leader_that_hardly_runs_does_not_give_itself_up() {
+        let mut coordinator = Coordinator::new(TIMING, false);
+        let slow_us = 2 * TIMING.server_lease_us;
+        for look in 0..100 {
+            let now = Tick(look * slow_us);
+            let mut duties = Vec::new();
+            coordinator.tick(now, Context(look), &state(), &mut duties);
+            coordinator.round_over(now, Context(look), &state(), &mut duties);
+            let lost = |duty: &Duty<()>| matches!(duty, Duty::Propose(Command::ServerLost { .. }));
+            assert!(!duties.iter().any(lost), "look {look}");
+            coordinator.renew(Renewal::Server {
+                incarnation: PROCESS,
+                reply: (),
+            });
+        }
+    }
+
+    #[test]
+    fn leases_end_however_slow_the_leader_is() {
+        let mut coordinator = Coordinator::new(TIMING, false);
+        let looks = TIMING.session_lease_us / (COUNTED_TICKS_MAX * TIMING.tick_us);
+        let mut duties = Vec::new();
+        for look in 0..looks + 2 {
+            let now = Tick(look * TIMING.session_lease_us);
+            coordinator.tick(now, Context(look), &state(), &mut duties);
+        }
         assert!(duties.iter().any(is_expire));
     }
 }

@@ -71,13 +71,17 @@ impl Node {
     /// The state is a snapshot's. What happened up to it is not known one by one, so a process that was
     /// known before drops its tables, which missed that, and announces itself as another one.
     fn restore(&mut self, index: LogIndex, bytes: &[u8], out: &mut Vec<Output>) {
+        // What a process begins with is no news.
+        let was_behind = self.state.applied() > LogIndex(0);
         self.state = if bytes.is_empty() {
             ClusterState::new()
         } else {
             glockwork_proto::convert::snapshot(bytes)
                 .unwrap_or_else(|why| panic!("the snapshot of entry {}: {why}", index.0))
         };
-        out.push(Output::Log(Notice::Restored { index }));
+        if was_behind {
+            out.push(Output::Log(Notice::Restored { index }));
+        }
         if self.incarnation.is_some() || self.known().is_some() {
             self.begin_again(out);
         }

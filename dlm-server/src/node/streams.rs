@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use dlm_core::link::{Event, FromServer, Hello, StreamRefusal};
 use dlm_core::{Epoch, Incarnation, SessionId, SlotId};
 
-use super::config::{EVENTS_KEPT_MAX, HELD_BACK_MAX};
+use super::config::EVENTS_KEPT_MAX;
 use super::message::{Output, StreamId};
 use super::sight::LinkSight;
 
@@ -128,7 +128,8 @@ impl Streams {
             return Numbered::Refused(StreamRefusal::Numbers);
         }
         // Reading on would be growth. The next stream's beginning acknowledges.
-        if link.kept.len() >= EVENTS_KEPT_MAX || link.held_back >= HELD_BACK_MAX {
+        // What is held back is answered in time, and kept then.
+        if link.kept.len() + link.held_back >= EVENTS_KEPT_MAX {
             return Numbered::Refused(StreamRefusal::Full);
         }
         Numbered::Next

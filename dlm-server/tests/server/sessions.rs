@@ -313,11 +313,15 @@ async fn who_acknowledges_nothing_is_stopped_and_loses_nothing() {
         }
     };
     sending.await.unwrap();
-    assert_eq!(ended, EVENTS_KEPT_MAX as u64, "so many are kept");
+    // A server whose lease ran out meanwhile answers some of them later.
+    assert!(ended <= EVENTS_KEPT_MAX as u64, "so many are kept");
 
     let welcome = a.link_again().await;
-    assert_eq!(welcome.last_number, answered);
-    let rest = messages[usize::try_from(answered).unwrap()..].chunks(OPERATIONS_PER_FRAME_MAX);
+    assert_eq!(
+        welcome.last_number, EVENTS_KEPT_MAX as u64,
+        "so many are taken"
+    );
+    let rest = messages[EVENTS_KEPT_MAX..].chunks(OPERATIONS_PER_FRAME_MAX);
     for chunk in rest {
         a.link.send(frame(chunk.to_vec())).await;
     }
