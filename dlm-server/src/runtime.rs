@@ -39,7 +39,7 @@ pub use engine::EngineError;
 pub use force::force_single;
 pub use server::Server;
 
-pub(crate) use channel::Channels;
+pub(crate) use channel::{Channels, reason};
 pub(crate) use found::introduce;
 pub(crate) use handle::{Handle, Stopping};
 pub(crate) use outbox::{Outbox, OutboxStream};

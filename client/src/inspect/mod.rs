@@ -10,6 +10,7 @@ mod locks;
 mod lockspaces;
 mod operate;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use glockwork_proto::limits::GRAPH_REPLY_BYTES_MAX;
@@ -20,6 +21,8 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 pub use blocked::{Blocked, Named};
 pub use cluster::{ClusterServer, ClusterSession, ClusterStatus, Report, Slots, cluster};
@@ -33,11 +36,14 @@ pub use lockspaces::{
 pub use operate::{add_server, confirm_fence, evict, remove_server};
 
 use crate::endpoints::{self, Servers};
-use crate::error::{ConnectError, Tried, innermost};
+use crate::error::{ConnectError, Tried, innermost, rpc_failure};
 use crate::graph::GraphSnapshot;
 
 /// How long an answer may take. A graph needs a second at most when nodes do not report.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How soon a server is to say anything before another one is tried.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, Error)]
@@ -192,19 +198,41 @@ async fn connect(servers: &Servers) -> Result<(String, InspectClient<Channel>), 
     Ok((endpoint, client))
 }
 
-/// The first server that can be reached, and who it is.
+/// The first server that answers, and who it is. One that takes the connection and says nothing (it was
+/// stopped, or is dying) is used where no other answers.
 pub(crate) async fn channel(servers: &Servers) -> Result<(String, Channel), InspectError> {
     let mut tried = Vec::new();
+    let mut late = None;
     for endpoint in servers.endpoints() {
         let transport = endpoints::transport(endpoint, servers.tls())?;
         let endpoint = String::from(endpoint.clone());
-        match transport.connect().await {
-            Ok(channel) => return Ok((endpoint, channel)),
-            Err(error) => tried.push((endpoint, innermost(&error))),
+        let channel = match transport.connect().await {
+            Ok(channel) => channel,
+            Err(error) => {
+                tried.push((endpoint, innermost(&error)));
+                continue;
+            }
+        };
+        match timeout(ANSWERS_WITHIN, answers(channel.clone())).await {
+            Ok(Ok(())) => return Ok((endpoint, channel)),
+            Ok(Err(why)) => tried.push((endpoint, why)),
+            Err(_) => late = late.or(Some((endpoint, channel))),
         }
     }
-    let tried = Tried(tried);
-    Err(ConnectError::Unreachable { tried }.into())
+    late.ok_or_else(|| {
+        let tried = Tried(tried);
+        ConnectError::Unreachable { tried }.into()
+    })
+}
+
+/// Whether a server says anything over a connection; that it does not know the question is an answer.
+async fn answers(channel: Channel) -> Result<(), String> {
+    let question = HealthCheckRequest::default();
+    let said = HealthClient::new(channel).check(question).await;
+    match said {
+        Err(status) if status.source().is_some() => Err(rpc_failure(&status)),
+        _ => Ok(()),
+    }
 }
 
 /// The next message of a stream. `None` at its end.

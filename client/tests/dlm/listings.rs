@@ -58,7 +58,7 @@ async fn every_lock_is_listed_whatever_it_is_called() {
         }
     };
     let text = timeout(PATIENCE, listed).await.expect("it waits");
-    let header = "MODE     TIME     TOKEN    TASK  SESSION             RESOURCE";
+    let header = "MODE     TIME           TOKEN    TASK  SESSION             RESOURCE";
     assert_eq!(text.lines().next(), Some(header));
     assert_eq!(text.lines().count(), 1 + 5, "{text}");
     assert_eq!(line(&text, "backup (1)          jobs \"nightly\"")[0], "EX");

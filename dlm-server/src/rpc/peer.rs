@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::reach::{Reach, Running};
 use crate::gate;
 use crate::limits::HELLO_WAIT_MAX;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, reason};
 
 /// `glockwork.v1.Peer`.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl wire::peer_server::Peer for PeerService {
             .expect("a new channel has room for one");
         tokio::spawn(async move {
             if let Err(status) = read(frames, &handle, &hello).await {
-                let why = status.message();
+                let why = reason(&status);
                 warn!(server = hello.server.0, "server's stream ended: {why}");
             }
             drop(open);

@@ -78,7 +78,7 @@ impl Channels {
 }
 
 /// The innermost reason is the one that says something.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -44,6 +44,7 @@ pub(super) async fn keep(
         // Who says something to it from now on says it to this connection, while it is being made, too.
         let (outbox, frames) = Outbox::new(PeerQueue::new(dial.ours.clone()));
         newest.send_replace(Arc::clone(&outbox));
+        let _ends = Ends(outbox);
         let connected = tokio::select! {
             connected = connect(&dial, server, &endpoint, frames) => connected,
             _ = at.changed() => continue,
@@ -56,7 +57,7 @@ pub(super) async fn keep(
                 tokio::select! {
                     ended = replies.message() => match ended {
                         Ok(_) => "it ended the stream".to_owned(),
-                        Err(status) => status.message().to_owned(),
+                        Err(status) => channel::reason(&status),
                     },
                     _ = at.changed() => "it moved".to_owned(),
                 }
@@ -72,6 +73,16 @@ pub(super) async fn keep(
         }
         sleep(Duration::from_micros(pause_us)).await;
         pause_us = (2 * pause_us).min(RETRY_US_MAX);
+    }
+}
+
+/// Ends a connection's frames when it is given up: as long as there may be more of them the transport keeps
+/// the connection, whoever has stopped listening to it.
+struct Ends(Arc<Outbox<PeerQueue>>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

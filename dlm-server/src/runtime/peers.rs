@@ -1,6 +1,6 @@
 //! The other servers, as far as this one talks to them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use dlm_core::ServerId;
@@ -80,6 +80,8 @@ pub(super) struct Peers {
     /// Where they were said to be, by the configuration or by themselves, before the cluster said it.
     heard: BTreeMap<ServerId, Endpoint>,
     peers: BTreeMap<ServerId, Peer>,
+    /// Those that the cluster had when last looked at.
+    members: BTreeSet<ServerId>,
 }
 
 impl Peers {
@@ -88,6 +90,7 @@ impl Peers {
             dial,
             heard: BTreeMap::new(),
             peers: BTreeMap::new(),
+            members: BTreeSet::new(),
         };
         for (server, endpoint) in heard {
             peers.heard_of(server, endpoint);
@@ -103,18 +106,19 @@ impl Peers {
         self.heard.insert(server, endpoint);
     }
 
-    /// Goes by what the cluster says now. Servers that it does not have (any more) are left alone as long
-    /// as nobody says anything to them.
+    /// Goes by what the cluster says now. Servers that it does not have any more are left alone as long as
+    /// nobody says anything to them; one that it does not have yet may be about to be added.
     pub(super) fn heed(&mut self, state: &ClusterState) {
         for (&server, known) in state.servers() {
             if server != self.dial.ours.server {
                 self.found_at(server, known.peer_endpoint.clone());
             }
         }
-        if !state.servers().is_empty() {
-            self.peers
-                .retain(|server, _| state.servers().contains_key(server));
+        let members: BTreeSet<ServerId> = state.servers().keys().copied().collect();
+        for removed in self.members.difference(&members) {
+            self.peers.remove(removed);
         }
+        self.members = members;
     }
 
     fn found_at(&mut self, server: ServerId, endpoint: Endpoint) {

@@ -28,7 +28,7 @@ pub struct Flags {
     pub listen: Option<String>,
 
     /// What to log to standard error: error, warn, info, debug, trace, off, or a filter such as
-    /// `info,dlm_server=debug` [default: info].
+    /// `info,dlm_server=debug` [default: info,raft_engine=warn].
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::durations::LEASE_MS_MAX;
 
 /// What is logged where nothing else is said.
-pub(super) const LOG_DEFAULT: &str = "info";
+pub(super) const LOG_DEFAULT: &str = "info,raft_engine=warn";
 
 /// The longest that a fence command may take: a day, in which somebody goes there and pulls the plug.
 pub(super) const FENCE_SECONDS_MAX: u64 = 86_400;

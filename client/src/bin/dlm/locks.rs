@@ -47,7 +47,7 @@ Columns:
 Example: the locks that wait for jobs
   dlm locks --waiting --lockspace default --name 'job*'";
 
-const HEADER: &str = "MODE     TIME     TOKEN    TASK  SESSION             RESOURCE\n";
+const HEADER: &str = "MODE     TIME           TOKEN    TASK  SESSION             RESOURCE\n";
 
 pub(crate) async fn run(servers: &Servers, arguments: &LocksArguments) -> Result<(), CommandError> {
     let mut locks = inspect::locks(servers, arguments.lockspace.as_deref()).await?;
@@ -132,7 +132,7 @@ fn write_line(resource: &Resource, lock: &Lock, to: &mut String) -> std::fmt::Re
     let object = &resource.object;
     write!(
         to,
-        "{mode:5} {age:>7} {token:>9} {owner:>7}  {session:18}  {object}"
+        "{mode:5} {age:>7} {token:>15} {owner:>7}  {session:18}  {object}"
     )?;
     if lock.orphan {
         to.push_str(", orphan");
@@ -206,12 +206,12 @@ mod tests {
         resource.value_valid = false;
         write_line(&resource, &resource.locks[1], &mut lines).unwrap();
         let expected = "\
-MODE     TIME     TOKEN    TASK  SESSION             RESOURCE
-EX      1.2 s        42       7  node1 (3)           volume inode 0x102ab
-PR>EX   1.2 s        42       7  node1 (3)           volume inode 0x102ab
-  >CW   1.2 s        42       7  node1 (3)           volume inode 0x102ab
-EX      1.2 s        42       7  node1 (3)           volume inode 0x102ab, orphan, value
-PR>EX   1.2 s        42       7  node1 (3)           volume inode 0x102ab, value not valid
+MODE     TIME           TOKEN    TASK  SESSION             RESOURCE
+EX      1.2 s              42       7  node1 (3)           volume inode 0x102ab
+PR>EX   1.2 s              42       7  node1 (3)           volume inode 0x102ab
+  >CW   1.2 s              42       7  node1 (3)           volume inode 0x102ab
+EX      1.2 s              42       7  node1 (3)           volume inode 0x102ab, orphan, value
+PR>EX   1.2 s              42       7  node1 (3)           volume inode 0x102ab, value not valid
 ";
         assert_eq!(lines, expected);
     }
