@@ -170,7 +170,8 @@ impl Driver {
     fn step(&mut self, input: Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.machine.step(clock::now(), input, &mut outputs);
-        self.shared.lives_until(self.machine.lease_ends());
+        let (ends, held_us) = (self.machine.lease_ends(), self.machine.lease_held_us());
+        self.shared.lives_until(ends, held_us);
         // Who waits learns why the session is over, and not only that.
         let loss = outputs.iter().find_map(|output| match output {
             Output::Lost { why } => Some(why.clone()),

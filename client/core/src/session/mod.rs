@@ -233,6 +233,13 @@ impl Session {
         self.lease.map(|lease| lease.ends)
     }
 
+    /// How long it may use its lease, from the sending of what renewed it to [`Self::lease_ends`]; `None`
+    /// before it joined.
+    #[must_use]
+    pub fn lease_held_us(&self) -> Option<u64> {
+        self.lease.map(|lease| lease.ends.since(lease.renewed))
+    }
+
     /// How many locks it has or waits for, and how many operations are in progress.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
