@@ -89,7 +89,7 @@ async fn an_answer_to_a_call_goes_past_all_frames() {
             map_index: LogIndex(10),
         }),
     };
-    driver.answer.try_send(answered).ok().expect("room");
+    driver.answer.try_send(answered).expect("room");
     driver.turn().await;
     assert!(driver.machine.lease_ends().unwrap() > before);
     let waiting = driver.happened.len() + usize::from(driver.reading.is_some());
@@ -109,7 +109,7 @@ async fn a_long_frame_is_read_in_pieces_and_others_have_their_turns() {
     });
     let pieces = 8;
     let long = frame(pieces * STEPS_AT_ONCE_MAX);
-    driver.tells.try_send(long).ok().expect("room");
+    driver.tells.try_send(long).expect("room");
     while driver.reading.is_none() {
         driver.turn().await;
     }
