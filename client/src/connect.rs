@@ -14,12 +14,12 @@ use crate::clock::{self, Alarm};
 use crate::counters::Counters;
 use crate::driver::{Beginning, Driver};
 use crate::endpoints::Servers;
-use crate::error::{ConnectError, LockError};
+use crate::error::{ConnectError, LockError, SessionLost};
 use crate::joining::Joining;
 use crate::limits::{CLOSE_MAX, CONNECT_MAX};
 use crate::lockspace::Lockspace;
 use crate::random;
-use crate::session::{Answer, Command, Session, Wish};
+use crate::session::{Answer, Command, Lease, Session, Wish};
 
 /// Where to connect, and as whom.
 #[derive(Clone, Debug)]
@@ -172,6 +172,15 @@ impl Client {
     #[must_use]
     pub fn servers(&self) -> &Servers {
         &self.servers
+    }
+
+    /// How long the session lives if it cannot be renewed any more: for whoever needs time to leave things in
+    /// order before others get the locks.
+    ///
+    /// # Errors
+    /// What ended the session, once it has ended.
+    pub fn lease(&self) -> Result<Lease, SessionLost> {
+        self.session.shared.lease()
     }
 
     /// What was sent and received since the session began.

@@ -2,11 +2,18 @@
 //!
 //! The time comes first: after every wakeup the machine is told how late it is before it is told anything else,
 //! so that a process that was stopped for longer than its lease learns that its session is over before it
-//! hears of anything that happened meanwhile.
+//! hears of anything that happened meanwhile. (Answers to calls come before that: the machine looks at the clock
+//! itself before it takes one, and one that is there is in time.)
+//!
+//! However much there is to do, the rest of the process gets its turn, and what keeps the session alive goes past
+//! everything else: answers to calls have a channel of their own, and a long frame or a long queue of commands
+//! is done in pieces.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use dlm_core::cluster::{Endpoint, Timing};
 use dlm_core::link::{FromServer, RequestId};
@@ -16,6 +23,7 @@ use glock_core::session::{
     Input, Loss, OPERATIONS_MAX, Output, Phase, Session as Machine, StreamId,
 };
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::calls;
@@ -23,19 +31,23 @@ use crate::channels::Channels;
 use crate::clock::{self, Alarm};
 use crate::counters::Counting;
 use crate::joining::{CallFailure, Joining};
-use crate::limits::{COMMANDS_AT_ONCE_MAX, HAPPENED_MAX, UNLOCKS_MAX};
+use crate::limits::{COMMANDS_AT_ONCE_MAX, HAPPENED_MAX, STEPS_AT_ONCE_MAX, UNLOCKS_MAX};
 use crate::routes::Routes;
 use crate::session::{Command, Shared, Wish};
 use crate::stream::Stream;
 
-/// What streams and calls tell.
+#[cfg(test)]
+mod tests;
+
+/// A call has ended.
+struct Answered {
+    call: CallId,
+    endpoint: Endpoint,
+    answer: Result<CallAnswer, CallFailure>,
+}
+
+/// What streams tell.
 pub(crate) enum Happened {
-    /// A call has ended.
-    Answered {
-        call: CallId,
-        endpoint: Endpoint,
-        answer: Result<CallAnswer, CallFailure>,
-    },
     /// Messages came.
     Frame {
         stream: StreamId,
@@ -47,8 +59,9 @@ pub(crate) enum Happened {
 
 /// Why the driver woke.
 enum Woken {
-    /// It is time for something.
+    /// It is time for something, or there is more to do.
     Time,
+    Answered(Answered),
     Happened(Happened),
     /// There are commands in the queue.
     Commands,
@@ -64,12 +77,20 @@ pub(crate) struct Driver {
     alarm: Alarm,
     channels: Channels,
     streams: HashMap<StreamId, Stream>,
+    answers: mpsc::Receiver<Answered>,
+    answer: mpsc::Sender<Answered>,
     happened: mpsc::Receiver<Happened>,
     tells: mpsc::Sender<Happened>,
+    /// What is left of a frame.
+    reading: Option<(StreamId, vec::IntoIter<FromServer>)>,
     commands: mpsc::UnboundedReceiver<Command>,
     /// Commands taken, for which there was no room yet.
     queued: VecDeque<Command>,
+    /// More of them could be done now than were.
+    more: bool,
     routes: Routes,
+    /// Steps of the machine since the rest of the process had its turn.
+    steps: usize,
     /// Until the session has begun.
     joining: Option<Joining>,
     /// The session is to end when all unlocks are answered, at the latest then.
@@ -95,6 +116,7 @@ pub(crate) struct Beginning {
 impl Driver {
     pub(crate) fn new(beginning: Beginning) -> Self {
         let (tells, happened) = mpsc::channel(HAPPENED_MAX);
+        let (answer, answers) = mpsc::channel(HAPPENED_MAX);
         Self {
             shared: beginning.shared,
             machine: beginning.machine,
@@ -102,11 +124,16 @@ impl Driver {
             alarm: beginning.alarm,
             channels: beginning.channels,
             streams: HashMap::new(),
+            answers,
+            answer,
             happened,
             tells,
+            reading: None,
             commands: beginning.commands,
             queued: VecDeque::new(),
+            more: false,
             routes: Routes::default(),
+            steps: 0,
             joining: Some(beginning.joining),
             closes: None,
             told: false,
@@ -118,18 +145,37 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         self.step(Input::Clock);
         while !self.is_over() {
-            let woken = self.wait().await;
-            self.step(Input::Clock);
-            match woken {
-                Woken::Time => {}
-                Woken::Happened(happened) => self.happened(happened),
-                Woken::Commands => {}
-                Woken::NoHandles => self.close(),
-            }
-            self.ask();
-            self.look_at_the_time();
+            self.turn().await;
         }
         self.end();
+    }
+
+    /// Waits, and does some of what there is to do.
+    async fn turn(&mut self) {
+        if self.steps >= STEPS_AT_ONCE_MAX {
+            self.steps = 0;
+            yield_now().await;
+        }
+        let woken = self.wait().await;
+        let (answered, woken) = match woken {
+            Woken::Answered(answered) => (Some(answered), Woken::Time),
+            woken => (None, woken),
+        };
+        if let Some(answered) = answered {
+            self.answered(answered);
+        }
+        while let Ok(answered) = self.answers.try_recv() {
+            self.answered(answered);
+        }
+        self.step(Input::Clock);
+        match woken {
+            Woken::Happened(happened) => self.happened(happened),
+            Woken::NoHandles => self.close(),
+            Woken::Time | Woken::Answered(_) | Woken::Commands => {}
+        }
+        self.read();
+        self.ask();
+        self.look_at_the_time();
     }
 
     fn is_over(&self) -> bool {
@@ -148,6 +194,7 @@ impl Driver {
             return Woken::Time;
         }
         let listens = self.queued.is_empty() && self.closes.is_none() && !self.told;
+        let busy = self.more || self.reading.is_some();
         let mut commands = Vec::new();
         tokio::select! {
             rung = self.alarm.rings() => {
@@ -156,8 +203,12 @@ impl Driver {
                 }
                 Woken::Time
             }
+            () = ready(()), if busy => Woken::Time,
             // The driver has a sender itself, so that there is always another.
-            Some(happened) = self.happened.recv() => Woken::Happened(happened),
+            Some(answered) = self.answers.recv() => Woken::Answered(answered),
+            Some(happened) = self.happened.recv(), if self.reading.is_none() => {
+                Woken::Happened(happened)
+            }
             count = self.commands.recv_many(&mut commands, COMMANDS_AT_ONCE_MAX), if listens => {
                 self.shared.taken(count);
                 self.queued.extend(commands);
@@ -168,9 +219,11 @@ impl Driver {
 
     /// One step of the machine, and what follows from it.
     fn step(&mut self, input: Input) {
+        self.steps += 1;
         let mut outputs = std::mem::take(&mut self.outputs);
         self.machine.step(clock::now(), input, &mut outputs);
-        self.shared.lives_until(self.machine.lease_ends());
+        let (ends, held_us) = (self.machine.lease_ends(), self.machine.lease_held_us());
+        self.shared.lives_until(ends, held_us);
         // Who waits learns why the session is over, and not only that.
         let loss = outputs.iter().find_map(|output| match output {
             Output::Lost { why } => Some(why.clone()),
@@ -256,7 +309,7 @@ impl Driver {
 
     fn call(&mut self, call: CallId, endpoint: Endpoint, request: Call) {
         let channel = self.channels.to(&endpoint);
-        let (tells, call_max) = (self.tells.clone(), self.call_max);
+        let (tells, call_max) = (self.answer.clone(), self.call_max);
         tokio::spawn(async move {
             let answer = match channel {
                 Err(error) => Err(CallFailure::Failed(error.to_string())),
@@ -265,7 +318,7 @@ impl Driver {
                     Ok(answer) => answer.map_err(CallFailure::Failed),
                 },
             };
-            let answered = Happened::Answered {
+            let answered = Answered {
                 call,
                 endpoint,
                 answer,
@@ -275,36 +328,26 @@ impl Driver {
         });
     }
 
+    fn answered(&mut self, answered: Answered) {
+        let Answered {
+            call,
+            endpoint,
+            answer,
+        } = answered;
+        if let Some(joining) = &mut self.joining {
+            joining.tried(&endpoint, &answer);
+        }
+        if let Err(why) = &answer {
+            tracing::debug!(%endpoint, ?why, "a call failed");
+        }
+        let answer = answer.unwrap_or(CallAnswer::Failed);
+        self.step(Input::Answered { call, answer });
+    }
+
     fn happened(&mut self, happened: Happened) {
         match happened {
-            Happened::Answered {
-                call,
-                endpoint,
-                answer,
-            } => {
-                if let Some(joining) = &mut self.joining {
-                    joining.tried(&endpoint, &answer);
-                }
-                if let Err(why) = &answer {
-                    tracing::debug!(%endpoint, ?why, "a call failed");
-                }
-                let answer = answer.unwrap_or(CallAnswer::Failed);
-                self.step(Input::Answered { call, answer });
-            }
             Happened::Frame { stream, messages } => {
-                for message in messages {
-                    if let FromServer::Event { event, .. } = &message
-                        && let Some(op) = event.op()
-                    {
-                        let request = self.request(op);
-                        tracing::trace!(
-                            request = request.map(tracing::field::display),
-                            ?event,
-                            "answered"
-                        );
-                    }
-                    self.step(Input::Received { stream, message });
-                }
+                self.reading = Some((stream, messages.into_iter()));
             }
             Happened::Closed { stream } => {
                 self.streams.remove(&stream);
@@ -313,8 +356,34 @@ impl Driver {
         }
     }
 
-    /// Asks the machine for what is wanted, as far as there is room.
+    /// Takes as many messages of the frame as are taken at once.
+    fn read(&mut self) {
+        for _ in 0..STEPS_AT_ONCE_MAX {
+            let Some((stream, messages)) = &mut self.reading else {
+                return;
+            };
+            let (stream, Some(message)) = (*stream, messages.next()) else {
+                self.reading = None;
+                return;
+            };
+            if let FromServer::Event { event, .. } = &message
+                && let Some(op) = event.op()
+            {
+                let request = self.request(op);
+                tracing::trace!(
+                    request = request.map(tracing::field::display),
+                    ?event,
+                    "answered"
+                );
+            }
+            self.step(Input::Received { stream, message });
+        }
+    }
+
+    /// Asks the machine for what is wanted, as far as there is room, and as much as is asked at once.
     fn ask(&mut self) {
+        let until = self.steps + STEPS_AT_ONCE_MAX;
+        self.more = false;
         while !self.is_over() && !self.told && self.machine.counts().1 < OPERATIONS_MAX {
             let listens = self.closes.is_none() && self.routes.has_room();
             let next = self.routes.next();
@@ -326,6 +395,10 @@ impl Driver {
                 break;
             };
             self.command(command);
+            if self.steps >= until {
+                self.more = true;
+                break;
+            }
         }
     }
 

@@ -54,6 +54,7 @@ pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, Sta
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
+pub use session::Lease;
 pub use task::Task;
 pub use tls::Tls;
 pub use value::Value;

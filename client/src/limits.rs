@@ -44,12 +44,16 @@ pub const GLOCKS_QUERIES_MAX: usize = 16;
 /// were named as the leader.
 pub const CHANNELS_MAX: usize = 2 * ENDPOINTS_MAX;
 
-/// The most things that happened and that the driver has not got to: frames, answers, ends of streams. What
-/// is beyond waits in its stream, and so in the server.
+/// The most things that happened and that the driver has not got to: frames and ends of streams; and apart from
+/// those, answers to calls. What is beyond waits in its stream or call, and so in the server.
 pub const HAPPENED_MAX: usize = 64;
 
 /// The most commands that the driver takes at once, before it looks at what else happened.
 pub const COMMANDS_AT_ONCE_MAX: usize = 1024;
+
+/// The most steps of the session's machine before the rest of the process gets its turn, and answers to calls
+/// theirs: a fraction of a millisecond, so that a keepalive is sent and heard in time whatever else there is to do.
+pub const STEPS_AT_ONCE_MAX: usize = 256;
 
 /// How long connecting may take, whichever server lets the client in.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use dlm_core::cluster::{ClusterOptions, Name as LockspaceName};
 use dlm_core::link::{EverywhereKind, OperationKind};
@@ -134,6 +135,25 @@ pub(crate) struct Session {
     commands: mpsc::UnboundedSender<Command>,
 }
 
+/// How long a session lives if it cannot be renewed any more. It ends before the cluster gives its locks to
+/// others, by a margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// When it ends by this machine's boot time (`CLOCK_BOOTTIME`), which goes on while the machine sleeps.
+    pub ends: Duration,
+    /// How long it would live if it were renewed now.
+    pub whole: Duration,
+}
+
+impl Lease {
+    /// How much time is left of it.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        let now = Duration::from_micros(clock::now().0);
+        self.ends.saturating_sub(now)
+    }
+}
+
 /// What the driver has in common with everyone else.
 pub(crate) struct Shared {
     /// The endpoints that the client was given.
@@ -149,6 +169,8 @@ pub(crate) struct Shared {
     next_ticket: AtomicU64,
     /// When the session ends by this machine's clock, unless it is renewed; in microseconds.
     lease_ends: AtomicU64,
+    /// How long it may use a lease; in microseconds.
+    lease_held: AtomicU64,
     lost: OnceLock<SessionLost>,
     ended: watch::Sender<bool>,
     glocks: Mutex<Vec<Weak<glocks::Inner>>>,
@@ -169,6 +191,7 @@ impl Session {
             next_owner: AtomicU64::new(1),
             next_ticket: AtomicU64::new(1),
             lease_ends: AtomicU64::new(u64::MAX),
+            lease_held: AtomicU64::new(u64::MAX),
             lost: OnceLock::new(),
             ended: watch::channel(false).0,
             glocks: Mutex::default(),
@@ -255,10 +278,21 @@ impl Shared {
     }
 
     /// The driver says how long the session lives. It looks afterwards whether somebody has found it over.
-    pub(crate) fn lives_until(&self, ends: Option<Tick>) {
-        if let Some(ends) = ends {
+    pub(crate) fn lives_until(&self, ends: Option<Tick>, held_us: Option<u64>) {
+        if let (Some(ends), Some(held_us)) = (ends, held_us) {
+            self.lease_held.store(held_us, Ordering::Relaxed);
             self.lease_ends.store(ends.0, Ordering::Release);
         }
+    }
+
+    /// # Errors
+    /// What ended the session, once it has ended.
+    pub(crate) fn lease(&self) -> Result<Lease, SessionLost> {
+        self.alive()?;
+        // The end first: what is read of the whole is then that lease's, or a later one's.
+        let ends = Duration::from_micros(self.lease_ends.load(Ordering::Acquire));
+        let whole = Duration::from_micros(self.lease_held.load(Ordering::Relaxed));
+        Ok(Lease { ends, whole })
     }
 
     /// # Errors
@@ -362,16 +396,21 @@ mod tests {
     fn a_lease_that_ran_out_is_found_by_whoever_asks_first() {
         let (session, _commands) = Session::new("a:1,b:2".into());
         let now = clock::now();
-        session.shared.lives_until(Some(now.plus(1_000_000_000)));
+        let lives_until = |ends| session.shared.lives_until(ends, Some(5_000_000));
+        lives_until(Some(now.plus(1_000_000_000)));
         assert!(session.room().is_ok());
-        session.shared.lives_until(None);
+        lives_until(None);
         assert!(session.room().is_ok());
-        session.shared.lives_until(Some(now));
+        let lease = session.shared.lease().unwrap();
+        assert_eq!(lease.whole, Duration::from_secs(5));
+        assert!(lease.left() <= Duration::from_secs(1000));
+        lives_until(Some(now));
+        assert!(session.shared.lease().is_err());
         let error = session.room().map_err(LockError::from).unwrap_err();
         assert!(error.to_string().contains("a:1,b:2"), "{error}");
         assert!(error.to_string().contains("lease"), "{error}");
         // It does not come back.
-        session.shared.lives_until(Some(now.plus(1_000_000_000)));
+        lives_until(Some(now.plus(1_000_000_000)));
         assert!(session.room().is_err());
     }
 

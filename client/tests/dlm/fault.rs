@@ -1,20 +1,11 @@
 //! `dlm fault` against a server that allows it, and one that does not.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use dlm_client::Mode;
-use dlm_server::embedded::{Server, Settings};
 use tokio::time::timeout;
 
-use crate::stage::{PATIENCE, fails, join, run, serve, succeeds};
-
-async fn serve_allowing_faults() -> (Server, String) {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start_with(&allowing_faults(any)).await.unwrap();
-    let endpoint = server.addr().to_string();
-    (server, endpoint)
-}
+use crate::stage::{PATIENCE, fails, join, run, serve, serve_allowing_faults, succeeds};
 
 #[tokio::test]
 async fn a_session_that_is_cut_off_waits_and_goes_on_when_it_is_healed() {
@@ -99,12 +90,5 @@ async fn a_server_that_was_not_told_so_has_no_faults() {
     ] {
         let said = fails(&endpoint, arguments).await;
         assert!(said.contains("--allow-faults"), "{said}");
-    }
-}
-
-fn allowing_faults(listen: SocketAddr) -> Settings {
-    Settings {
-        faults: true,
-        ..Settings::alone(listen)
     }
 }

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dlm_client::{Client, ConnectOptions, Servers};
-use dlm_server::embedded::Server;
+use dlm_server::embedded::{Server, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -53,6 +53,20 @@ pub(crate) async fn serve() -> (Server, String) {
     let server = Server::start(any).await.unwrap();
     let endpoint = server.addr().to_string();
     (server, endpoint)
+}
+
+pub(crate) async fn serve_allowing_faults() -> (Server, String) {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::start_with(&allowing_faults(any)).await.unwrap();
+    let endpoint = server.addr().to_string();
+    (server, endpoint)
+}
+
+fn allowing_faults(listen: SocketAddr) -> Settings {
+    Settings {
+        faults: true,
+        ..Settings::alone(listen)
+    }
 }
 
 pub(crate) fn servers(endpoint: &str) -> Servers {

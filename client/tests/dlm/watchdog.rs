@@ -6,7 +6,9 @@ use dlm_client::{Mode, inspect};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::stage::{Held, eventually, is_alive, join, run, serve, servers};
+use crate::stage::{
+    Held, eventually, is_alive, join, run, serve, serve_allowing_faults, servers, succeeds,
+};
 
 const LOCK: [&str; 3] = ["lock", "nightly", "--"];
 
@@ -18,7 +20,7 @@ async fn a_server_that_goes_takes_the_command_with_it() {
     server.stop().await;
     let (status, said) = held.wait().await;
     assert_eq!(status.code(), Some(1));
-    assert!(said.starts_with("dlm: the lock was lost, "), "{said}");
+    assert!(said.starts_with("dlm: the lock was "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     for pid in pids {
         assert!(!is_alive(pid), "{pid} is left");
@@ -36,6 +38,27 @@ async fn a_command_that_does_not_heed_term_is_killed() {
     for pid in pids {
         assert!(!is_alive(pid), "{pid} is left");
     }
+}
+
+/// Only the client is cut off: the servers wait for its lease, and give the lock to the next.
+#[tokio::test]
+async fn whoever_gets_the_lock_next_finds_nothing_of_the_command() {
+    let (_server, endpoint) = serve_allowing_faults().await;
+    let held = Held::start_deaf(&endpoint, &LOCK).await;
+    let pids = held.pids();
+    let listed = succeeds(&endpoint, &["sessions", "--json"]).await;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let name = listed["sessions"][0]["name"].as_str().unwrap();
+    let client = join(&endpoint, "next").await;
+    let lockspace = client.lockspace("default").await.unwrap();
+    succeeds(&endpoint, &["fault", "partition", &format!("1,{name}")]).await;
+    let _next = lockspace.lock("nightly", Mode::Ex).await.unwrap();
+    for &pid in &pids[2..] {
+        assert!(!is_alive(pid), "{pid} outlived its lock");
+    }
+    let (status, said) = held.wait().await;
+    assert_eq!(status.code(), Some(1));
+    assert!(said.starts_with("dlm: the lock was "), "{said}");
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ impl ValueBlock {
     }
 
     /// The value filled with zeros to `length`; `None` where it is longer.
-    pub(crate) fn fitted(self, length: ValueLength) -> Option<Self> {
+    #[must_use]
+    pub fn fitted(self, length: ValueLength) -> Option<Self> {
         let mut bytes = [0; VALUE_BYTES_MAX];
         let fill = bytes.get_mut(..length.bytes())?;
         match self.0.len().cmp(&fill.len()) {

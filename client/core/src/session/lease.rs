@@ -3,6 +3,9 @@
 //! Whoever acknowledged a keepalive lets the session live for a lease from then. The client counts from when
 //! it *sent* it, which was before, less a margin and the drift of clocks
 //! ([`Timing::session_ends`]): it stops first, whatever the network does.
+//!
+//! The first lease begins with the first `Join`, which may have been the one that was executed; one that is
+//! repeated renews nothing. Where that is long ago the session waits for a keepalive.
 
 use dlm_core::Tick;
 use dlm_core::cluster::Timing;

@@ -29,7 +29,10 @@ pub(super) struct Lock {
     pub(super) told: Option<Mode>,
     pub(super) token: Token,
     pub(super) orphan: bool,
+    /// A request or conversion that was accepted came with `VALBLK`: values can be stored through it.
     pub(super) uses_values: bool,
+    /// A conversion with `VALBLK` was refused: values can be stored from the next one on, as in fs/dlm.
+    pub(super) asked_values: bool,
     pub(super) value_sequence: u64,
     pub(super) value: Option<Box<KnownValue>>,
     /// The request that made it: the order of claims.
@@ -75,6 +78,7 @@ impl Lock {
             OperationKind::Convert { flags, owner, .. } => {
                 let from = self.granted;
                 if matches!(done.status, Status::Refused(_)) {
+                    self.asked_values |= flags.contains(RequestFlags::VALBLK);
                     return;
                 }
                 self.accepted(flags, owner, done);
@@ -107,7 +111,7 @@ impl Lock {
     fn accepted(&mut self, flags: RequestFlags, owner: Owner, done: &Done) {
         self.flags = flags;
         self.owner = owner;
-        self.uses_values |= flags.contains(RequestFlags::VALBLK);
+        self.uses_values |= self.asked_values || flags.contains(RequestFlags::VALBLK);
         if done.mode.is_some() && done.token != Token(0) {
             self.token = done.token;
         }
@@ -124,9 +128,7 @@ impl Lock {
 
     /// A conversion from `from` was granted; what it stored is known.
     fn stored(&mut self, kind: &OperationKind, from: Option<Mode>, done: &Done) {
-        if let Some(stores) = stores(kind, from, self.flags, done.mode)
-            && let Stores::Value(bytes) = stores
-        {
+        if let Some(Stores::Value(bytes)) = converts(kind, from, done.mode) {
             self.value = Some(Box::new(KnownValue {
                 sequence: done.value_sequence,
                 bytes,
@@ -145,35 +147,44 @@ pub(super) enum Stores {
     Invalid,
 }
 
-/// What an operation, done on a lock that holds `from` and was last asked for with `before`, does to the
-/// resource's value.
-pub(super) fn stores(
+/// What a conversion from `from` that was granted `to` does to the resource's value. Only its own flags
+/// count, and with `VALBLK` among them values can be stored.
+pub(super) fn converts(
     kind: &OperationKind,
     from: Option<Mode>,
-    before: RequestFlags,
     to: Option<Mode>,
 ) -> Option<Stores> {
     use dlm_core::value::Transfer;
-    let (flags, value, writes) = match kind {
-        OperationKind::Convert { flags, value, .. } => {
-            let writes = to.map(|to| Transfer::of(from, to)) == Some(Transfer::Write);
-            (*flags, value, writes)
-        }
-        OperationKind::Unlock { flags, value, .. } => {
-            (*flags | (before & RequestFlags::VALBLK), value, true)
-        }
-        _ => return None,
+    let OperationKind::Convert { flags, value, .. } = kind else {
+        return None;
     };
-    if !writes || !matches!(from, Some(Mode::Pw | Mode::Ex)) {
+    let writes = Transfer::of(Some(from?), to?) == Transfer::Write;
+    writes.then(|| stores(*flags, value.as_ref())).flatten()
+}
+
+/// What an unlock of a lock that holds `from` does to the resource's value. The flags of the last request or
+/// conversion that was accepted, `before`, count with its own; values can be stored only where one of them
+/// all came with `VALBLK` (`uses_values`), as in fs/dlm.
+pub(super) fn unlocks(
+    kind: &OperationKind,
+    from: Option<Mode>,
+    (before, uses_values): (RequestFlags, bool),
+) -> Option<Stores> {
+    let OperationKind::Unlock { flags, value, .. } = kind else {
+        return None;
+    };
+    if !matches!(from, Some(Mode::Pw | Mode::Ex)) {
         return None;
     }
+    stores(*flags | before, value.as_ref().filter(|_| uses_values))
+}
+
+fn stores(flags: RequestFlags, value: Option<&dlm_core::ValueBlock>) -> Option<Stores> {
     if flags.contains(RequestFlags::IVVALBLK) {
         return Some(Stores::Invalid);
     }
-    let value = value
-        .as_ref()
-        .filter(|_| flags.contains(RequestFlags::VALBLK));
-    value.map(|value| Stores::Value(value.clone()))
+    let value = value.filter(|_| flags.contains(RequestFlags::VALBLK))?;
+    Some(Stores::Value(value.clone()))
 }
 
 /// All locks.

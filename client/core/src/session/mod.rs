@@ -99,6 +99,10 @@ pub struct Session {
     timing: Timing,
     phase: Phase,
     id: SessionId,
+    /// When it began: its first Join was sent no earlier.
+    begun: Tick,
+    /// The entry that made it, while no keepalive of it was acknowledged and none was needed.
+    unconfirmed: Option<LogIndex>,
     lease: Option<Lease>,
     /// When the next keepalive is due.
     keepalive_at: Tick,
@@ -138,6 +142,8 @@ impl Session {
             timing: config.timing,
             phase: Phase::Joining,
             id: SessionId(0),
+            begun: now,
+            unconfirmed: None,
             lease: None,
             keepalive_at: now,
             calls,
@@ -225,6 +231,13 @@ impl Session {
     #[must_use]
     pub fn lease_ends(&self) -> Option<Tick> {
         self.lease.map(|lease| lease.ends)
+    }
+
+    /// How long it may use its lease, from the sending of what renewed it to [`Self::lease_ends`]; `None`
+    /// before it joined.
+    #[must_use]
+    pub fn lease_held_us(&self) -> Option<u64> {
+        self.lease.map(|lease| lease.ends.since(lease.renewed))
     }
 
     /// How many locks it has or waits for, and how many operations are in progress.
@@ -344,16 +357,18 @@ impl Session {
                 self.timing = lease::with_lease(self.timing, lease_us);
                 self.id = session;
                 self.map = Map::new(joined);
-                let lease = Lease::new(&self.timing, sent);
-                self.lease = Some(lease);
-                self.phase = Phase::Live;
-                self.keepalive_at = sent.plus(self.timing.keepalive_us);
-                // An answer that took longer than the lease is none.
-                if self.is_over(now, out) {
-                    return;
+                if now.since(self.begun) < self.timing.keepalive_us {
+                    self.begins(now, self.begun, joined, out);
+                } else {
+                    self.unconfirmed = Some(joined);
+                    self.calls
+                        .begin(now, Job::KeepAlive, Call::KeepAlive { session });
                 }
-                out.push(Output::Joined { session, joined });
-                self.calls.begin(now, Job::Map, Call::Map);
+            }
+            (Job::KeepAlive, CallAnswer::Alive { .. }) if self.phase == Phase::Joining => {
+                if let Some(joined) = self.unconfirmed.take() {
+                    self.begins(now, sent, joined, out);
+                }
             }
             (Job::KeepAlive, CallAnswer::Alive { map_index }) => {
                 if let Some(lease) = &mut self.lease {
@@ -397,6 +412,25 @@ impl Session {
         }
     }
 
+    /// It lives, by a lease that is counted from `since`.
+    ///
+    /// The cluster counts a session's first lease from when it executed the first `Join` that it got, and
+    /// renews nothing at those that come after. Which one that was the client cannot know, only that it was
+    /// sent after it began. So the lease is counted from there where the answer came soon, and otherwise from
+    /// a keepalive, before which the session is not used.
+    fn begins(&mut self, now: Tick, since: Tick, joined: LogIndex, out: &mut Vec<Output>) {
+        self.lease = Some(Lease::new(&self.timing, since));
+        self.phase = Phase::Live;
+        self.keepalive_at = since.plus(self.timing.keepalive_us);
+        // An answer that took longer than the lease is none.
+        if self.is_over(now, out) {
+            return;
+        }
+        let session = self.id;
+        out.push(Output::Joined { session, joined });
+        self.calls.begin(now, Job::Map, Call::Map);
+    }
+
     fn call_refused(&mut self, now: Tick, job: Job, why: CommandRefusal, out: &mut Vec<Output>) {
         let gone = matches!(
             why,
@@ -406,6 +440,8 @@ impl Session {
             // There may be room later.
             Job::Join if why == CommandRefusal::Sessions => self.call_again(now, job),
             Job::Join => self.lose(Loss::Join(why), out),
+            // It died before it was used.
+            _ if gone && self.phase == Phase::Joining => self.lose(Loss::Join(why), out),
             _ if gone => self.lose(Loss::Dead, out),
             Job::Open(ticket) => fail(ticket, Failure::Refused(why), out),
             Job::Leave(ticket, lockspace, _) => {

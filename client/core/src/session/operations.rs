@@ -43,7 +43,7 @@ impl Session {
         if let Some(failure) = failure {
             return fail(ticket, failure, out);
         }
-        let kind = match kind {
+        let mut kind = match kind {
             // With flags that do not fit it is refused by the master, as what it is.
             OperationKind::Unlock { lock, flags, .. }
                 if flags.contains(RequestFlags::CANCEL) && flags.fit_unlock() =>
@@ -53,7 +53,7 @@ impl Session {
             kind => kind,
         };
         let op = OpId(self.next_op);
-        let slot = match self.enter(op, &kind) {
+        let slot = match self.enter(op, &mut kind) {
             Ok(slot) => slot,
             Err(refusal) => {
                 let completion = Completion {
@@ -88,7 +88,7 @@ impl Session {
 
     /// Puts an operation into the lock book. What cannot be, or is in progress already, is refused here as
     /// the master would: then what a lock's claim has to say is never in doubt, and always makes sense.
-    fn enter(&mut self, op: OpId, kind: &OperationKind) -> Result<SlotId, Refusal> {
+    fn enter(&mut self, op: OpId, kind: &mut OperationKind) -> Result<SlotId, Refusal> {
         let is_full = self.book.len() >= LOCKS_MAX;
         let id = kind.lock();
         let known = self.book.get_mut(id);
@@ -115,11 +115,11 @@ impl Session {
             return Ok(slot);
         }
         let lock = known.ok_or(Refusal::NoSuchLock)?;
-        let length = self.spaces.get(&lock.lockspace);
-        let length = length.map_or(0, |space| space.value_length.bytes());
-        let value = value_of(kind);
-        if value.is_some_and(|value| value.as_bytes().len() > length) {
-            return Err(Refusal::ValueLength);
+        // Filled up as the master does it: what is stored is claimed as others read it.
+        if let Some(value) = value_of(kind) {
+            let length = self.spaces.get(&lock.lockspace);
+            let fitted = length.and_then(|space| value.clone().fitted(space.value_length));
+            *value = fitted.ok_or(Refusal::ValueLength)?;
         }
         // As in fs/dlm, what would never do is said before what does not now.
         let fits = match kind {
@@ -279,10 +279,10 @@ impl Session {
     }
 }
 
-const fn value_of(kind: &OperationKind) -> Option<&ValueBlock> {
+const fn value_of(kind: &mut OperationKind) -> Option<&mut ValueBlock> {
     match kind {
         OperationKind::Convert { value, .. } | OperationKind::Unlock { value, .. } => {
-            value.as_ref()
+            value.as_mut()
         }
         _ => None,
     }
@@ -311,6 +311,7 @@ fn new_lock(
         token: Token(0),
         orphan: false,
         uses_values: false,
+        asked_values: false,
         value_sequence: 0,
         value: None,
         first: op,

@@ -12,7 +12,7 @@ use dlm_core::{Epoch, LockId, Mode, OpId, Owner, RequestFlags, SlotId};
 use super::Session;
 use super::event::Output;
 use super::link::{OperationKind, ToServer};
-use super::locks::{Lock, Stores, stores};
+use super::locks::{Lock, Stores, converts, unlocks};
 use super::map::Claims;
 use super::operations::Op;
 use dlm_core::recovery::{Claim, KnownValue, Stands, surely_held};
@@ -151,10 +151,17 @@ impl Session {
         if let Some(op) = given_up {
             let ends = main.map(|(op, _)| op);
             claim.stands = Stands::Unlocked { op, ends };
-            let stored = unlock.map(|(_, op)| stores(&op.kind, lock.granted, lock.flags, None));
-            let invalid =
-                matches!(lock.granted, Some(Mode::Pw | Mode::Ex)).then_some(Stores::Invalid);
-            store(&mut claim, lock, stored.unwrap_or(invalid));
+            // A conversion down that it ends was done before it.
+            let main = main.map(|(_, op)| &op.kind);
+            let down = main.filter(|kind| lock.granted.is_some_and(|from| goes_down(kind, from)));
+            let wanted = down.and_then(wanted_of);
+            let converted = down.and_then(|kind| converts(kind, lock.granted, wanted));
+            store(&mut claim, converted);
+            let from = wanted.or(lock.granted);
+            let before = (claim.flags, claim.uses_values);
+            let stored = unlock.map(|(_, op)| unlocks(&op.kind, from, before));
+            let invalid = matches!(from, Some(Mode::Pw | Mode::Ex)).then_some(Stores::Invalid);
+            store(&mut claim, stored.unwrap_or(invalid));
             if let Some((_, op)) = unlock
                 && let OperationKind::Unlock { flags, .. } = &op.kind
             {
@@ -230,8 +237,8 @@ fn said_of_conversion(mut claim: Claim, lock: &Lock, from: Mode, (op, entry): (O
             mode: wanted,
             unanswered: Some(op),
         };
-        let stored = stores(&entry.kind, Some(from), lock.flags, Some(wanted));
-        store(&mut claim, lock, stored);
+        let stored = converts(&entry.kind, Some(from), Some(wanted));
+        store(&mut claim, stored);
         return said(Some(claim), Some(wanted), Some(op));
     }
     let held = surely_held(from, wanted, *flags);
@@ -279,18 +286,20 @@ fn plain(id: LockId, lock: &Lock, main: Option<&Op>, owner: Owner) -> Claim {
         granted: lock.told,
         token: lock.token,
         orphan: lock.orphan,
-        uses_values: lock.uses_values || flags.contains(RequestFlags::VALBLK),
+        uses_values: lock.uses_values
+            || flags.contains(RequestFlags::VALBLK)
+            || (lock.asked_values && main.is_some()),
         value_sequence: lock.value_sequence,
         value: lock.value.as_deref().cloned(),
     }
 }
 
 /// What an unanswered operation did to the value is newer by one than what is known of it.
-fn store(claim: &mut Claim, lock: &Lock, stored: Option<Stores>) {
+fn store(claim: &mut Claim, stored: Option<Stores>) {
     let Some(stored) = stored else {
         return;
     };
-    let sequence = lock.value_sequence + 1;
+    let sequence = claim.value_sequence + 1;
     claim.value_sequence = sequence;
     if let Stores::Value(bytes) = stored {
         claim.value = Some(KnownValue {
@@ -303,6 +312,13 @@ fn store(claim: &mut Claim, lock: &Lock, stored: Option<Stores>) {
 
 fn goes_down(kind: &OperationKind, from: Mode) -> bool {
     matches!(kind, OperationKind::Convert { mode, .. } if from.is_down_to(*mode))
+}
+
+const fn wanted_of(kind: &OperationKind) -> Option<Mode> {
+    match *kind {
+        OperationKind::Request { mode, .. } | OperationKind::Convert { mode, .. } => Some(mode),
+        _ => None,
+    }
 }
 
 const fn owner_of(kind: &OperationKind) -> Option<Owner> {

@@ -3,6 +3,7 @@
 mod broken;
 mod cluster;
 mod everywhere;
+mod joining;
 mod life;
 mod random;
 mod recovery;

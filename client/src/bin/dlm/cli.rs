@@ -60,8 +60,8 @@ pub(crate) enum Command {
     /// Run a command while a lock is held.
     ///
     /// The lock is waited for, then the command runs, and its exit status is passed on. If the lock is
-    /// lost, the command and whatever else is in its process group is ended: SIGTERM, and SIGKILL two
-    /// seconds later.
+    /// about to be lost, the command and whatever else is in its process group is ended: SIGTERM, and
+    /// SIGKILL two seconds later, but in any case before the cluster may give the lock to others.
     #[command(after_long_help = LOCK_HELP)]
     Lock(LockArguments),
     /// Show who holds, who waits, and who waits for each other, down to the task.
@@ -105,6 +105,11 @@ Environment of the command:
   GLOCKWORK_VALUE   the lock's value block in hexadecimal, where one was stored
   GLOCKWORK_VALUE_VALID
                     beside it: 1, or 0 if whoever could write it last was lost
+
+When no server answers any more:
+  The session ends 4.5 s after it was last renewed, half a second before its lease in the cluster
+  (of 5 s, unless the servers were told otherwise). SIGTERM comes a quarter of that before the end,
+  SIGKILL at the end. An outage of two seconds goes unnoticed.
 
 Exit status:
   the command's     when it ran to its end; 128 and the signal's number when a signal ended it

@@ -57,6 +57,11 @@ pub(crate) enum CommandError {
          do not suspend it"
     )]
     Silent,
+    #[error(
+        "the lock was about to be lost, and what ran under it was ended: the session with the lock server \
+         at {servers} could not be renewed; look for a network or servers that are down"
+    )]
+    NotRenewed { servers: String },
     #[error("cannot run {program:?}: {source}; name a program that can be run")]
     NotStarted { program: String, source: io::Error },
     #[error(

@@ -189,8 +189,96 @@ fn what_a_conversion_down_stored_is_claimed_again_and_again() {
         let claim = stage.session.say(slot, &mut Vec::new()).remove(0);
         assert_eq!(claim.value_sequence, 1);
         let known = claim.value.expect("what it stored");
-        assert_eq!((known.sequence, known.bytes), (1, value.clone()));
+        let filled = value.clone().fitted(ValueLength::default());
+        assert_eq!((known.sequence, Some(known.bytes)), (1, filled));
     }
+}
+
+/// What is claimed of the value of a lock that was requested in EX and converted to EX with these flags, where
+/// they are given, and unlocked with those, or converted down before that; the unlock has a value.
+fn value_claimed(
+    asked: RequestFlags,
+    converted: Option<(RequestFlags, Status)>,
+    down: Option<RequestFlags>,
+    unlocked: RequestFlags,
+) -> (u64, Option<Vec<u8>>) {
+    let value = |text: &[u8]| dlm_core::ValueBlock::new(text).ok();
+    let with = |mode, flags, text| OperationKind::Convert {
+        lock: LockId(1),
+        mode,
+        flags,
+        owner: Owner(1),
+        value: value(text),
+    };
+    let mut stage = Stage::ready();
+    stage.operate(1, request(1, "a", Mode::Ex, asked));
+    stage.event(1, ("a", 1), granted(1, 1, Mode::Ex, 9));
+    let mut op = 2;
+    if let Some((flags, status)) = converted {
+        stage.operate(op, convert(1, Mode::Ex, flags));
+        let Event::Done(done) = granted(op, 1, Mode::Ex, 9) else {
+            unreachable!("it is one");
+        };
+        stage.event(1, ("a", 1), Event::Done(Done { status, ..done }));
+        op += 1;
+    }
+    if let Some(flags) = down {
+        stage.operate(op, with(Mode::Pr, flags, b"down"));
+        op += 1;
+    }
+    let unlock = OperationKind::Unlock {
+        lock: LockId(1),
+        flags: unlocked,
+        value: value(b"last"),
+    };
+    stage.operate(op, unlock);
+    moves(&mut stage, PlaceOrigin::Lost);
+    let slot = SlotId::of(SPACE, &name("a"));
+    let claim = stage.session.say(slot, &mut Vec::new()).remove(0);
+    assert!(matches!(claim.stands, Stands::Unlocked { .. }));
+    let known = claim.value.map(|known| {
+        assert_eq!(known.sequence, claim.value_sequence);
+        let bytes = known.bytes.as_bytes();
+        bytes
+            .split(|&byte| byte == 0)
+            .next()
+            .unwrap_or(bytes)
+            .to_vec()
+    });
+    (claim.value_sequence, known)
+}
+
+/// As the master would have done it: by the flags of the last request or conversion that was accepted, too, and
+/// only through a lock that ever was one for values.
+#[test]
+fn an_unlock_is_claimed_to_have_stored_what_it_would_have() {
+    let (valblk, invalid) = (RequestFlags::VALBLK, RequestFlags::IVVALBLK);
+    let last = (1, Some(b"last".to_vec()));
+    assert_eq!(value_claimed(valblk, None, None, valblk), last);
+    assert_eq!(value_claimed(valblk, None, None, NONE), last);
+    assert_eq!(value_claimed(NONE, None, None, valblk), (0, None));
+    assert_eq!(value_claimed(NONE, None, None, invalid), (1, None));
+    // The last conversion counts, and not those before it.
+    let marked = Some((valblk | invalid, Status::Granted));
+    assert_eq!(value_claimed(valblk, marked, None, valblk), (1, None));
+    let plain = Some((NONE, Status::Granted));
+    let asked = value_claimed(valblk | invalid, plain, None, NONE);
+    assert_eq!(asked, (0, None), "nothing was said to be stored");
+    assert_eq!(value_claimed(valblk | invalid, plain, None, valblk), last);
+    // One that was refused changes nothing before the next.
+    let refused = Some((valblk, Status::Refused(dlm_core::Refusal::Flags)));
+    assert_eq!(value_claimed(NONE, refused, None, valblk), (0, None));
+}
+
+#[test]
+fn an_unlock_behind_a_conversion_down_stores_nothing_more() {
+    let valblk = RequestFlags::VALBLK;
+    let down = (1, Some(b"down".to_vec()));
+    assert_eq!(value_claimed(valblk, None, Some(valblk), valblk), down);
+    assert_eq!(value_claimed(valblk, None, Some(NONE), valblk), (0, None));
+    let refused = Some((valblk, Status::Refused(dlm_core::Refusal::Flags)));
+    let claimed = value_claimed(NONE, refused, Some(NONE), valblk);
+    assert_eq!(claimed, (0, None));
 }
 
 #[test]

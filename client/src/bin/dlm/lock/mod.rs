@@ -64,8 +64,10 @@ async fn hold(
 ) -> Result<ExitCode, CommandError> {
     let lockspace = client.lockspace(&arguments.lockspace).await?;
     let mut guard = acquire(&lockspace, arguments).await?;
-    let supervised = Supervised::start(&arguments.command, &environment(&guard, arguments))?;
-    let verdict = supervised.run(&mut guard).await?;
+    let lease = client.lease().map_err(LockError::SessionLost)?;
+    let environment = environment(&guard, arguments);
+    let supervised = Supervised::start(&arguments.command, &environment, lease)?;
+    let verdict = supervised.run(client, &mut guard).await?;
     match verdict {
         Verdict::Ended(ending) => {
             guard.unlock().await.map_err(|error| CommandError::Lost {
@@ -75,6 +77,10 @@ async fn hold(
             Ok(exit_code(ending))
         }
         Verdict::Silent => Err(CommandError::Silent),
+        Verdict::NotRenewed => {
+            let servers = servers.to_string();
+            Err(CommandError::NotRenewed { servers })
+        }
         Verdict::Lost => {
             let why = match guard.unlock().await {
                 Err(error) => reason(&error),

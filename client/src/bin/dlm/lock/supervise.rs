@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use dlm_client::Guard;
+use dlm_client::{Client, Guard, Lease};
 use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -15,7 +16,7 @@ use tokio::time::{interval, sleep};
 use super::signals::Signals;
 use super::{VALUE, VALUE_VALID};
 use crate::error::CommandError;
-use crate::watchdog::link::{self, Ending, MESSAGE_BYTES, Message, Order, Report};
+use crate::watchdog::link::{self, Ending, Limits, MESSAGE_BYTES, Message, Order, Report};
 use crate::watchdog::{self, terminal, watch};
 
 /// How it came out.
@@ -26,6 +27,8 @@ pub(super) enum Verdict {
     Lost,
     /// This process did not run for too long, and the command was ended.
     Silent,
+    /// The session could not be renewed for too long, and the command was ended.
+    NotRenewed,
 }
 
 /// A command under a watchdog.
@@ -39,6 +42,7 @@ pub(super) struct Supervised {
     wants_terminal: bool,
     lost: bool,
     silent: bool,
+    not_renewed: bool,
     program: OsString,
 }
 
@@ -51,12 +55,13 @@ impl Supervised {
     pub(super) fn start(
         command: &[OsString],
         environment: &[(&str, OsString)],
+        lease: Lease,
     ) -> Result<Self, CommandError> {
         let start = || -> io::Result<_> {
             let signals = Signals::listen()?;
             let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
             // Before the watchdog runs, so that it has something to receive.
-            link::send_stdin(&ours, io::stdin().as_fd())?;
+            link::send_stdin(&ours, io::stdin().as_fd(), limits(lease))?;
             // This very program, even where its file has been replaced or removed.
             let watchdog = Command::new("/proc/self/exe")
                 .arg0(watchdog::NAME)
@@ -81,6 +86,7 @@ impl Supervised {
             wants_terminal: false,
             lost: false,
             silent: false,
+            not_renewed: false,
             program: command.first().cloned().unwrap_or_default(),
         })
     }
@@ -89,7 +95,11 @@ impl Supervised {
     ///
     /// # Errors
     /// The command could not be started, or the watchdog died.
-    pub(super) async fn run(mut self, guard: &mut Guard) -> Result<Verdict, CommandError> {
+    pub(super) async fn run(
+        mut self,
+        client: &Client,
+        guard: &mut Guard,
+    ) -> Result<Verdict, CommandError> {
         let mut heartbeat = interval(watch::HEARTBEAT_INTERVAL);
         let mut message = Message::default();
         let mut read = 0;
@@ -100,7 +110,7 @@ impl Supervised {
                 count = self.link.read(&mut message[read..]) => {
                     read += match count {
                         Ok(count @ 1..) => count,
-                        Ok(0) | Err(_) => return self.abandoned().await,
+                        Ok(0) | Err(_) => return self.abandoned(client).await,
                     };
                     if read == MESSAGE_BYTES {
                         read = 0;
@@ -115,13 +125,20 @@ impl Supervised {
                     // Others may want it: the command has it until it ends. Nothing more to hear means
                     // that the session is over.
                     if wanted.is_none() {
-                        self.lost = true;
-                        self.order(Order::Lost);
+                        self.lost();
                     }
                 }
-                _ = heartbeat.tick(), if !self.lost => self.order(Order::Heartbeat),
+                _ = heartbeat.tick(), if !self.lost => match client.lease() {
+                    Ok(lease) => self.order(Order::Heartbeat(limits(lease))),
+                    Err(_) => self.lost(),
+                },
             }
         }
+    }
+
+    fn lost(&mut self) {
+        self.lost = true;
+        self.order(Order::Lost);
     }
 
     /// Says it without waiting: a watchdog that reads nothing is stopped or gone, and nothing said to
@@ -143,11 +160,13 @@ impl Supervised {
             }
             Report::Stopped(signal) => self.stopped(signal),
             Report::Silence => self.silent = true,
+            Report::NotRenewed => self.not_renewed = true,
             Report::Ended(ending) => {
                 self.reap();
                 return Ok(Some(match () {
                     () if self.lost => Verdict::Lost,
                     () if self.silent => Verdict::Silent,
+                    () if self.not_renewed => Verdict::NotRenewed,
                     () => Verdict::Ended(ending),
                 }));
             }
@@ -199,15 +218,20 @@ impl Supervised {
     }
 
     /// The watchdog is gone, and without one the command may not run on.
-    async fn abandoned(mut self) -> Result<Verdict, CommandError> {
+    async fn abandoned(mut self, client: &Client) -> Result<Verdict, CommandError> {
         self.reap();
         if let Some(group) = self.group {
             // Nobody is left where these fail. A number that was let go comes back only after all
             // others, so that it is nobody else's so soon.
             let _ = kill_process_group(group, Signal::TERM);
-            sleep(watch::TERM_TO_KILL).await;
+            let left = client.lease().map_or(Duration::ZERO, |lease| lease.left());
+            sleep(left.min(watch::TERM_TO_KILL)).await;
             let _ = kill_process_group(group, Signal::KILL);
         }
         Err(CommandError::WatchdogDied)
     }
+}
+
+fn limits(lease: Lease) -> Limits {
+    watch::limits(lease.ends, lease.whole)
 }

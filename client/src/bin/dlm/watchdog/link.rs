@@ -1,4 +1,4 @@
-//! What `dlm lock` and its watchdog say to each other: messages of five bytes, a letter and a number,
+//! What `dlm lock` and its watchdog say to each other: messages of 17 bytes, a letter and two numbers,
 //! over a pair of sockets that nobody else has. The first one carries the command's standard input,
 //! because the watchdog's own is the socket.
 
@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -14,7 +15,7 @@ use rustix::net::{
 use rustix::process::{Pid, Signal};
 
 /// The length of a message.
-pub(crate) const MESSAGE_BYTES: usize = 5;
+pub(crate) const MESSAGE_BYTES: usize = 17;
 
 /// A message as it is sent.
 pub(crate) type Message = [u8; MESSAGE_BYTES];
@@ -22,12 +23,21 @@ pub(crate) type Message = [u8; MESSAGE_BYTES];
 /// What `dlm lock` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// I run, and know of no loss.
-    Heartbeat,
+    /// I run, and know of no loss; when the lock would be lost if nothing more were heard of the cluster.
+    Heartbeat(Limits),
     /// The lock is lost.
     Lost,
     /// Pass this signal on to the command.
     Signal(Signal),
+}
+
+/// Until when the command may run, by a clock that goes on while the machine sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// It is told to end then.
+    pub(crate) term_at: Duration,
+    /// It is killed then.
+    pub(crate) kill_at: Duration,
 }
 
 /// What the watchdog says.
@@ -41,6 +51,8 @@ pub(crate) enum Report {
     Stopped(i32),
     /// There was no heartbeat for too long, and the command is being ended.
     Silence,
+    /// The session could not be renewed for too long, and the command is being ended.
+    NotRenewed,
     /// The command has ended, and nothing of its group is left.
     Ended(Ending),
 }
@@ -57,9 +69,11 @@ pub(crate) enum Ending {
 impl Order {
     pub(crate) fn message(self) -> Message {
         match self {
-            Self::Heartbeat => message(b'h', 0),
-            Self::Lost => message(b'l', 0),
-            Self::Signal(signal) => message(b's', signal.as_raw()),
+            Self::Heartbeat(Limits { term_at, kill_at }) => {
+                message(b'h', [term_at, kill_at].map(micros))
+            }
+            Self::Lost => message(b'l', [0; 2]),
+            Self::Signal(signal) => number(b's', signal.as_raw()),
         }
     }
 
@@ -74,11 +88,14 @@ impl Order {
     }
 
     fn parse(message: Message) -> Option<Self> {
-        let (letter, number) = parts(message);
+        let (letter, numbers) = parts(message);
         match letter {
-            b'h' => Some(Self::Heartbeat),
+            b'h' => {
+                let [term_at, kill_at] = numbers.map(Duration::from_micros);
+                Some(Self::Heartbeat(Limits { term_at, kill_at }))
+            }
             b'l' => Some(Self::Lost),
-            b's' => Signal::from_named_raw(number).map(Self::Signal),
+            b's' => Signal::from_named_raw(signed(numbers)?).map(Self::Signal),
             _ => None,
         }
     }
@@ -89,24 +106,27 @@ impl Report {
     /// What the socket says.
     pub(crate) fn send(self, mut to: &UnixStream) -> io::Result<()> {
         to.write_all(&match self {
-            Self::Running(group) => message(b'r', group.as_raw_pid()),
-            Self::NotStarted(errno) => message(b'n', errno),
-            Self::Stopped(signal) => message(b't', signal),
-            Self::Silence => message(b'q', 0),
-            Self::Ended(Ending::Exited(status)) => message(b'e', status),
-            Self::Ended(Ending::Killed(signal)) => message(b'k', signal),
+            Self::Running(group) => number(b'r', group.as_raw_pid()),
+            Self::NotStarted(errno) => number(b'n', errno),
+            Self::Stopped(signal) => number(b't', signal),
+            Self::Silence => number(b'q', 0),
+            Self::NotRenewed => number(b'u', 0),
+            Self::Ended(Ending::Exited(status)) => number(b'e', status),
+            Self::Ended(Ending::Killed(signal)) => number(b'k', signal),
         })
     }
 
     /// # Errors
     /// The message is none of ours.
     pub(crate) fn parse(message: Message) -> io::Result<Self> {
-        let (letter, number) = parts(message);
+        let (letter, numbers) = parts(message);
+        let number = signed(numbers).ok_or_else(unknown)?;
         Ok(match letter {
             b'r' => Self::Running(Pid::from_raw(number).ok_or_else(unknown)?),
             b'n' => Self::NotStarted(number),
             b't' => Self::Stopped(number),
             b'q' => Self::Silence,
+            b'u' => Self::NotRenewed,
             b'e' => Self::Ended(Ending::Exited(number)),
             b'k' => Self::Ended(Ending::Killed(number)),
             _ => return Err(unknown()),
@@ -114,29 +134,53 @@ impl Report {
     }
 }
 
-fn message(letter: u8, number: i32) -> Message {
-    let [a, b, c, d] = number.to_le_bytes();
-    [letter, a, b, c, d]
+fn message(letter: u8, numbers: [u64; 2]) -> Message {
+    let mut message = Message::default();
+    message[0] = letter;
+    for (place, number) in message[1..].chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    message
 }
 
-fn parts([letter, a, b, c, d]: Message) -> (u8, i32) {
-    (letter, i32::from_le_bytes([a, b, c, d]))
+/// A message with one number that fits into the system's.
+fn number(letter: u8, number: i32) -> Message {
+    message(letter, [i64::from(number).cast_unsigned(), 0])
+}
+
+fn parts(message: Message) -> (u8, [u64; 2]) {
+    let mut numbers = [0; 2];
+    for (number, bytes) in numbers.iter_mut().zip(message[1..].chunks_exact(8)) {
+        *number = bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte));
+    }
+    (message[0], numbers)
+}
+
+fn signed([number, _]: [u64; 2]) -> Option<i32> {
+    i32::try_from(number.cast_signed()).ok()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn unknown() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a message that means nothing")
 }
 
-/// Gives the watchdog the command's standard input.
+/// Gives the watchdog the command's standard input, with the first heartbeat.
 ///
 /// # Errors
 /// What the socket says.
-pub(crate) fn send_stdin(to: &UnixStream, stdin: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn send_stdin(to: &UnixStream, stdin: BorrowedFd<'_>, limits: Limits) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let descriptors = [stdin];
     assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
-    let message = Order::Heartbeat.message();
+    let message = Order::Heartbeat(limits).message();
     sendmsg(
         to,
         &[IoSlice::new(&message)],
@@ -146,11 +190,11 @@ pub(crate) fn send_stdin(to: &UnixStream, stdin: BorrowedFd<'_>) -> io::Result<(
     Ok(())
 }
 
-/// Takes the command's standard input.
+/// Takes the command's standard input, and the first heartbeat.
 ///
 /// # Errors
-/// What the socket says, or that there was none in the message.
-pub(crate) fn receive_stdin(from: &UnixStream) -> io::Result<OwnedFd> {
+/// What the socket says, or that either was not in the message.
+pub(crate) fn receive_stdin(from: &UnixStream) -> io::Result<(OwnedFd, Limits)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut message = Message::default();
@@ -160,7 +204,10 @@ pub(crate) fn receive_stdin(from: &UnixStream) -> io::Result<OwnedFd> {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    descriptors.ok_or_else(unknown)
+    match (descriptors, Order::parse(message)) {
+        (Some(stdin), Some(Order::Heartbeat(limits))) => Ok((stdin, limits)),
+        _ => Err(unknown()),
+    }
 }
 
 #[cfg(test)]
@@ -170,10 +217,16 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        term_at: Duration::from_micros(0x1234_5678_9abc),
+        kill_at: Duration::from_secs(123_456_789),
+    };
+
     #[test]
     fn what_is_sent_is_what_is_received() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        for order in [Order::Heartbeat, Order::Lost, Order::Signal(Signal::TTIN)] {
+        let heartbeat = Order::Heartbeat(LIMITS);
+        for order in [heartbeat, Order::Lost, Order::Signal(Signal::TTIN)] {
             (&ours).write_all(&order.message()).unwrap();
             assert_eq!(Order::receive(&theirs).unwrap(), order);
         }
@@ -182,6 +235,7 @@ mod tests {
             Report::NotStarted(2),
             Report::Stopped(19),
             Report::Silence,
+            Report::NotRenewed,
             Report::Ended(Ending::Exited(255)),
             Report::Ended(Ending::Killed(9)),
         ] {
@@ -196,18 +250,20 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error() {
-        assert_eq!(Order::parse(message(b'?', 0)), None);
-        assert_eq!(Order::parse(message(b's', -1)), None);
-        assert!(Report::parse(message(b'?', 0)).is_err());
-        assert!(Report::parse(message(b'r', 0)).is_err());
+        assert_eq!(Order::parse(number(b'?', 0)), None);
+        assert_eq!(Order::parse(number(b's', -1)), None);
+        assert_eq!(Order::parse(message(b's', [1 << 40, 0])), None);
+        assert!(Report::parse(number(b'?', 0)).is_err());
+        assert!(Report::parse(number(b'r', 0)).is_err());
     }
 
     #[test]
     fn a_descriptor_goes_over_the_link() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (reading, mut writing) = io::pipe().unwrap();
-        send_stdin(&ours, reading.as_fd()).unwrap();
-        let received = receive_stdin(&theirs).unwrap();
+        send_stdin(&ours, reading.as_fd(), LIMITS).unwrap();
+        let (received, limits) = receive_stdin(&theirs).unwrap();
+        assert_eq!(limits, LIMITS);
         drop(reading);
         writing.write_all(b"over").unwrap();
         drop(writing);

@@ -72,7 +72,7 @@ fn pid(text: &OsString) -> Option<Pid> {
 
 fn guard(mut command: Command, lender: Pid) -> io::Result<()> {
     let link = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let stdin = link::receive_stdin(&link)?;
+    let (stdin, limits) = link::receive_stdin(&link)?;
     let started = command.stdin(stdin).process_group(0).spawn();
     // It keeps the command's standard input open for as long as it lives.
     drop(command);
@@ -97,7 +97,7 @@ fn guard(mut command: Command, lender: Pid) -> io::Result<()> {
         group,
         lender,
         ending: None,
-        watch: Watch::new(now()),
+        watch: Watch::new(now(), limits),
     }
     .run(&seen);
     Ok(())
@@ -194,6 +194,7 @@ impl Guard {
         match action {
             Action::Signal(signal) => self.signal(signal),
             Action::ReportSilence => self.report(Report::Silence),
+            Action::ReportNotRenewed => self.report(Report::NotRenewed),
             Action::WaitForCommand => {
                 terminal::take_back(self.group, self.lender);
                 // Its status is known already; this lets its number go.
