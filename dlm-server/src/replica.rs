@@ -78,6 +78,8 @@ pub struct Replica {
     persisting: VecDeque<Persisting>,
     /// The number of the last write.
     written: u64,
+    /// The term that is known to be on the disk.
+    term_on_disk: u64,
     proposals: BTreeMap<u64, (u64, Context)>,
     reads: BTreeMap<u64, Context>,
     /// The number of the last read.
@@ -91,6 +93,8 @@ struct Persisting {
     number: u64,
     /// The last of `raft`'s readies that it finishes, where it is one's.
     ready: Option<u64>,
+    /// The term that is on the disk then, where it is written.
+    term: Option<u64>,
     /// What may be sent when it is on the disk.
     then: Vec<Sending>,
 }
@@ -124,6 +128,7 @@ impl Replica {
         let identity = stored.identity;
         let snapshot = stored.snapshot.clone();
         let applied = snapshot.index;
+        let term_on_disk = stored.hard.term;
         let raft_config = config.raft(identity.server, applied);
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&raft_config, LogView::new(stored), &logger)
@@ -142,6 +147,7 @@ impl Replica {
             snapshots_out: BTreeMap::new(),
             persisting: VecDeque::new(),
             written: 0,
+            term_on_disk,
             proposals: BTreeMap::new(),
             reads: BTreeMap::new(),
             read: 0,
@@ -185,7 +191,27 @@ impl Replica {
 
     /// Takes one event and appends what follows from it.
     pub fn step(&mut self, now: Tick, event: Event, out: &mut Vec<Action>) {
+        self.step_all(now, [event], out);
+    }
+
+    /// Takes events that are there at once: what follows from all of them is one write, and one message
+    /// to each of the others. A move of all slots is hundreds of entries, and a synchronous write for
+    /// each would take longer than leases last.
+    pub fn step_all(
+        &mut self,
+        now: Tick,
+        events: impl IntoIterator<Item = Event>,
+        out: &mut Vec<Action>,
+    ) {
         self.tick(now);
+        for event in events {
+            self.take(event, out);
+        }
+        self.settle();
+        self.drain(now, out);
+    }
+
+    fn take(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Tick => {}
             Event::Message { from, bytes } => {
@@ -200,8 +226,6 @@ impl Replica {
             Event::TransferLeader { to } => self.transfer(to),
             Event::SnapshotMade { index, bytes } => self.snapshot_made(index, bytes, out),
         }
-        self.settle();
-        self.drain(now, out);
     }
 
     /// Whose replica this is.

@@ -39,7 +39,7 @@ impl Node {
             Effect::SlotServes { slot, epoch } => self.drop_earlier(slot, epoch, None, out),
             Effect::SessionJoined { session } => self.all(&SlotInput::Joined { session }, out),
             Effect::SessionDied { session, why } => {
-                out.push(Output::Log(Notice::Died { session, why }));
+                self.is_news(Notice::Died { session, why }, out);
                 self.drop_session(session, StreamRefusal::SessionDead, out);
                 self.all(&SlotInput::Died { session }, out);
             }
@@ -67,7 +67,7 @@ impl Node {
                 self.all(&SlotInput::LockspaceEnded { lockspace }, out);
             }
             Effect::FenceFailed { session, failures } => {
-                out.push(Output::Log(Notice::FenceFailed { session, failures }));
+                self.is_news(Notice::FenceFailed { session, failures }, out);
             }
             // The leader looks at the state for what is to be fenced and replayed, and for who runs.
             Effect::FenceWanted { .. }
@@ -75,6 +75,13 @@ impl Node {
             | Effect::MemberChanged { .. }
             | Effect::IncarnationStarted { .. }
             | Effect::IncarnationLost { .. } => {}
+        }
+    }
+
+    /// To a process that is up. One that begins reads old entries of the log first.
+    fn is_news(&self, notice: Notice, out: &mut Vec<Output>) {
+        if self.incarnation.is_some() {
+            out.push(Output::Log(notice));
         }
     }
 

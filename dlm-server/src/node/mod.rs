@@ -155,10 +155,27 @@ impl Node {
 
     /// Takes one input and appends what has to be done. `now` never goes back.
     pub fn step(&mut self, now: Tick, input: Input, out: &mut Vec<Output>) {
+        self.step_all(now, [input], out);
+    }
+
+    /// Takes what came in at once, in its order; see [`Replica::step_all`].
+    pub fn step_all(
+        &mut self,
+        now: Tick,
+        inputs: impl IntoIterator<Item = Input>,
+        out: &mut Vec<Output>,
+    ) {
         self.now = self.now.max(now);
         if self.lease.ran_out(self.now) {
             out.push(Output::Log(Notice::LeaseRanOut));
         }
+        for input in inputs {
+            self.hear(input, out);
+        }
+        self.settle(out);
+    }
+
+    fn hear(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Tick => self.tick(out),
             Input::Peer { from, message } => self.peer(from, message, out),
@@ -188,7 +205,6 @@ impl Node {
                 out.push(Output::Ordered { order, outcome });
             }
         }
-        self.settle(out);
     }
 
     /// The cluster's state as far as this server has applied it.
@@ -313,9 +329,10 @@ impl Node {
 
     /// Tells the replica what there is to tell, and does what it says.
     fn drive(&mut self, out: &mut Vec<Output>) {
-        while let Some(event) = self.events.pop_front() {
+        while !self.events.is_empty() {
+            let events = std::mem::take(&mut self.events);
             let mut actions = Vec::new();
-            self.replica.step(self.now, event, &mut actions);
+            self.replica.step_all(self.now, events, &mut actions);
             self.act(actions, out);
         }
     }

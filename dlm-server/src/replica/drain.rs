@@ -4,6 +4,12 @@
 //! disk in the order of the readies; messages of a leader may leave before that, all others only after;
 //! entries to be applied are committed *and* on this server's disk already.
 //!
+//! One kind of message does not wait: **the answer to a heartbeat, where its term is on the disk**. It says
+//! only that this server follows that term's leader. What a quorum round concludes from it (that no other
+//! leader was elected before the round began) holds if this server gives no vote for a later term without
+//! its disk, which is so, and none for an earlier one after a crash, for which the term has to be on it.
+//! Entries that are being written have no part in that. So leases are renewed while a disk is slow.
+//!
 //! Why a vote of the membership cannot be fooled by a crash: what is known to be committed is written
 //! without a sync, so a server may wake up and have forgotten that a change of the members was
 //! committed. But it can be only one change behind what is in its log: the entry of the next one is
@@ -48,8 +54,17 @@ impl Replica {
                 compact: None,
                 entries: ready.take_entries(),
             };
-            let now_sent = self.close(now, ready.take_messages());
-            let then_sent = self.close(now, ready.take_persisted_messages());
+            let mut now_sent = self.close(now, ready.take_messages());
+            let (at_once, then) = ready
+                .take_persisted_messages()
+                .into_iter()
+                .partition(|one| {
+                    let answers = one.get_msg_type() == MessageType::MsgHeartbeatResponse;
+                    answers && one.term == self.term_on_disk
+                });
+            let at_once: Vec<_> = at_once;
+            let then_sent = self.close(now, then);
+            now_sent.extend(self.close(now, at_once));
             let committed = ready.take_committed_entries();
             let reads = ready.take_read_states();
             let restored = write.snapshot.clone();
@@ -93,6 +108,7 @@ impl Replica {
         view.append(&write.entries);
         let empty = write.hard.is_none() && write.snapshot.is_none() && write.entries.is_empty();
         advance(&mut self.raw);
+        let term = write.hard.map(|hard| hard.term);
         if !empty {
             self.written += 1;
             write.number = self.written;
@@ -106,6 +122,7 @@ impl Replica {
         self.persisting.push_back(Persisting {
             number,
             ready: Some(ready),
+            term,
             then,
         });
     }
@@ -117,6 +134,7 @@ impl Replica {
                 break;
             }
             let done = self.persisting.pop_front().expect("it is there");
+            self.term_on_disk = done.term.unwrap_or(self.term_on_disk);
             if let Some(ready) = done.ready {
                 self.raw.on_persist_ready(ready);
             }

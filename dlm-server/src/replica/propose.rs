@@ -143,6 +143,7 @@ impl Replica {
         self.persisting.push_back(Persisting {
             number,
             ready: None,
+            term: None,
             then: Vec::new(),
         });
         out.push(Action::Persist(Write {

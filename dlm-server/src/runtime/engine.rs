@@ -136,9 +136,8 @@ impl Engine {
         match said {
             FromPeer::Hello { server, endpoint } => self.peers.heard_of(server, endpoint),
             FromPeer::Messages { from, messages } => {
-                for message in messages {
-                    self.step(Input::Peer { from, message });
-                }
+                let said = messages.into_iter();
+                self.step_all(said.map(|message| Input::Peer { from, message }));
             }
         }
     }
@@ -209,13 +208,13 @@ impl Engine {
 
     fn frame(&mut self, stream: StreamId, messages: Vec<ToServer>) {
         let session = self.sessions.of(stream);
-        for message in messages {
+        self.step_all(messages.into_iter().map(|message| {
             if let (Some(session), Some(op)) = (session, message.op()) {
                 let request = RequestId { session, op };
                 trace!(%request, ?message, "taken");
             }
-            self.step(Input::StreamMessage { stream, message });
-        }
+            Input::StreamMessage { stream, message }
+        }));
     }
 
     fn close(&mut self, stream: StreamId) {
@@ -260,7 +259,11 @@ impl Engine {
     }
 
     fn step(&mut self, input: Input) {
-        self.node.step(clock::now(), input, &mut self.out);
+        self.step_all([input]);
+    }
+
+    fn step_all(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        self.node.step_all(clock::now(), inputs, &mut self.out);
         self.act();
         if self.node.state().applied() != self.heeded {
             self.heeded = self.node.state().applied();
