@@ -7,7 +7,9 @@
 
 use std::net::IpAddr;
 
+use dlm_core::call::Call;
 use dlm_core::cluster::Text;
+use ring::digest::{SHA256, digest};
 use thiserror::Error;
 use tonic::codegen::http::Extensions;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -222,12 +224,55 @@ impl Caller {
         }
     }
 
+    /// What the servers know a session's nonce as. With certificates it is a digest of the nonce and of the name
+    /// of whoever uses it, so that a session is that name's which joined: in another's hands its nonce is
+    /// another one. (Whoever knows the nonce cannot make one up that would do: that is what a digest is for.)
+    #[must_use]
+    pub fn nonce(&self, nonce: u128) -> u128 {
+        let Some(known) = &self.0 else {
+            return nonce;
+        };
+        let mut said = NONCE_OF_NAME.to_vec();
+        said.extend(nonce.to_be_bytes());
+        said.extend(known.name.as_bytes());
+        let digest = digest(&SHA256, &said);
+        let bytes = digest.as_ref().iter().take(size_of::<u128>());
+        bytes.fold(0, |sum, &byte| sum << 8 | u128::from(byte))
+    }
+
+    /// A call with nonces as the servers know them.
+    #[must_use]
+    pub fn of_its_own(&self, mut call: Call) -> Call {
+        match &mut call {
+            Call::Join { nonce, attests, .. } => {
+                *nonce = self.nonce(*nonce);
+                if let Some(attests) = attests {
+                    attests.nonce = self.nonce(attests.nonce);
+                }
+            }
+            Call::KeepAlive { nonce, .. }
+            | Call::Goodbye { nonce, .. }
+            | Call::OpenLockspace { nonce, .. }
+            | Call::LeaveLockspace { nonce, .. }
+            | Call::Replayed { nonce, .. } => *nonce = self.nonce(*nonce),
+            Call::Evict { .. }
+            | Call::FenceConfirmed { .. }
+            | Call::AddServer { .. }
+            | Call::RemoveServer { .. }
+            | Call::Map => {}
+        }
+        call
+    }
+
     /// What it is called, for logs; none without a certificate.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.as_ref().map(|known| known.name.as_str())
     }
 }
+
+/// What a digest of a nonce and a name begins with, so that it is none of anything else.
+const NONCE_OF_NAME: &[u8] = b"glockwork session nonce\0";
 
 /// As much of a name is shown; a domain name has up to 253 bytes.
 const NAME_SHOWN_BYTES_MAX: usize = 253;
@@ -313,6 +358,17 @@ mod tests {
         assert_eq!(caller("operator").operator("evict a session"), Ok(()));
         assert_eq!(caller("dlm3.example").server(), Ok(()));
         assert!(caller("dlm3.example").operator("evict a session").is_err());
+    }
+
+    #[test]
+    fn a_nonce_is_another_one_in_anothers_hands() {
+        let [node1, node2] = ["node1.example", "node2.example"].map(caller);
+        assert_eq!(node1.nonce(7), caller("node1.example").nonce(7));
+        assert_ne!(node1.nonce(7), node2.nonce(7));
+        assert_ne!(node1.nonce(7), node1.nonce(8));
+        assert_ne!(node1.nonce(7), 7);
+        let plain = Access::Everything.caller(&[]);
+        assert_eq!(plain.nonce(7), 7);
     }
 
     #[test]

@@ -31,16 +31,22 @@ pub enum Call {
     KeepAlive {
         /// Which.
         session: SessionId,
+        /// With which it joined, here and below: whoever has it is the session.
+        nonce: u128,
     },
     /// The session ends; it has nothing any more.
     Goodbye {
         /// Which.
         session: SessionId,
+        /// Its nonce.
+        nonce: u128,
     },
     /// The session opens a lockspace.
     OpenLockspace {
         /// Who.
         session: SessionId,
+        /// Its nonce.
+        nonce: u128,
         /// Its name.
         name: Name,
         /// What it is to be like, where that matters.
@@ -50,11 +56,18 @@ pub enum Call {
     LeaveLockspace {
         /// Who.
         session: SessionId,
+        /// Its nonce.
+        nonce: u128,
         /// What.
         lockspace: LockspaceId,
     },
     /// A session has replayed a journal that it was named for.
-    Replayed(NamedReplay),
+    Replayed {
+        /// Which.
+        replay: NamedReplay,
+        /// The nonce of the session that was named.
+        nonce: u128,
+    },
     /// Somebody who looks after the cluster declares a session dead.
     Evict {
         /// Which.
@@ -86,6 +99,26 @@ pub enum Call {
     },
     /// Where the slots are.
     Map,
+}
+
+impl Call {
+    /// The session that it says to be from, and the nonce that shows it.
+    #[must_use]
+    pub const fn says_to_be(&self) -> Option<(SessionId, u128)> {
+        match *self {
+            Self::KeepAlive { session, nonce }
+            | Self::Goodbye { session, nonce }
+            | Self::OpenLockspace { session, nonce, .. }
+            | Self::LeaveLockspace { session, nonce, .. } => Some((session, nonce)),
+            Self::Replayed { replay, nonce } => Some((replay.by, nonce)),
+            Self::Join { .. }
+            | Self::Evict { .. }
+            | Self::FenceConfirmed { .. }
+            | Self::AddServer { .. }
+            | Self::RemoveServer { .. }
+            | Self::Map => None,
+        }
+    }
 }
 
 /// How a call ended.

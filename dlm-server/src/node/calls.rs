@@ -5,8 +5,8 @@
 
 use dlm_core::Tick;
 use dlm_core::call::{Call, CallAnswer, CallId};
+use dlm_core::cluster::Reply;
 use dlm_core::cluster::{Command, CommandRefusal, Death, Endpoint, FenceOutcome, Fenced, Join};
-use dlm_core::cluster::{Phase, Reply};
 use dlm_core::{ServerId, SessionId, SlotId};
 
 use super::Node;
@@ -40,14 +40,21 @@ impl Node {
             let map = self.map(SlotId::all());
             return self.answer(from, CallAnswer::Map(map), out);
         }
+        if let Some(why) = self.refuses(&asked) {
+            return self.answer(from, why, out);
+        }
         if self.coordinator.is_none() {
             return self.call_elsewhere(from, asked, out);
         }
-        if let Call::KeepAlive { session } = asked {
+        if let Call::KeepAlive { session, nonce } = asked {
             let reply = from;
             return match &mut self.coordinator {
                 Some(coordinator) if coordinator.waiting() < CALLS_MAX => {
-                    coordinator.renew(Renewal::Session { session, reply });
+                    coordinator.renew(Renewal::Session {
+                        session,
+                        nonce,
+                        reply,
+                    });
                 }
                 _ => self.answer(from, CallAnswer::NotLeader(None), out),
             };
@@ -67,6 +74,24 @@ impl Node {
                     self.propose(command, Some(from));
                 }
             }
+        }
+    }
+
+    /// Why something is not asked in a session's name: it joined with another nonce, and will not have joined
+    /// with this one, on whichever server. Of a session that is not known here a leader knows that there is
+    /// none when it has applied all that the leaders before it put into the log: its number was told to nobody
+    /// before its entry was applied. Until then it is asked again. (A keepalive is compared once more when its
+    /// round is over.)
+    fn refuses(&self, asked: &Call) -> Option<CallAnswer> {
+        let (session, nonce) = asked.says_to_be()?;
+        match self.state.sessions().get(&session) {
+            Some(known) if known.nonce == nonce => None,
+            Some(_) => Some(CallAnswer::Refused(CommandRefusal::NotYours)),
+            None if self.coordinator.is_none() || matches!(asked, Call::KeepAlive { .. }) => None,
+            None if self.replica.knows_all() => {
+                Some(CallAnswer::Refused(CommandRefusal::NoSuchSession))
+            }
+            None => Some(CallAnswer::NotLeader(None)),
         }
     }
 
@@ -173,16 +198,22 @@ impl Node {
 
     /// A renewal does not hold. A server learns from the log that it is lost.
     pub(super) fn deny(&mut self, renewal: Renewal<ReplyTo>, out: &mut Vec<Output>) {
-        if let Renewal::Session { session, reply } = renewal {
-            let why = self.why_not(session);
+        if let Renewal::Session {
+            session,
+            nonce,
+            reply,
+        } = renewal
+        {
+            let why = self.why_not(session, nonce);
             self.answer(reply, CallAnswer::Refused(why), out);
         }
     }
 
-    fn why_not(&self, session: SessionId) -> CommandRefusal {
-        match self.state.sessions().get(&session).map(|one| &one.phase) {
-            Some(Phase::Dead { .. } | Phase::Fenced { .. }) => CommandRefusal::SessionDead,
-            Some(Phase::Live) | None => CommandRefusal::NoSuchSession,
+    fn why_not(&self, session: SessionId, nonce: u128) -> CommandRefusal {
+        match self.state.sessions().get(&session) {
+            None => CommandRefusal::NoSuchSession,
+            Some(known) if known.nonce != nonce => CommandRefusal::NotYours,
+            Some(_) => CommandRefusal::SessionDead,
         }
     }
 }
@@ -201,20 +232,21 @@ fn command(asked: Call) -> Option<Command> {
             versions,
             attests,
         }),
-        Call::Goodbye { session } => Command::Goodbye { session },
+        Call::Goodbye { session, .. } => Command::Goodbye { session },
         Call::OpenLockspace {
             session,
             name,
             options,
+            ..
         } => Command::OpenLockspace {
             session,
             name,
             options,
         },
-        Call::LeaveLockspace { session, lockspace } => {
-            Command::LeaveLockspace { session, lockspace }
-        }
-        Call::Replayed(replay) => Command::Replayed(replay),
+        Call::LeaveLockspace {
+            session, lockspace, ..
+        } => Command::LeaveLockspace { session, lockspace },
+        Call::Replayed { replay, .. } => Command::Replayed(replay),
         Call::Evict { session } => Command::Expire {
             session,
             why: Death::Evicted,

@@ -32,8 +32,12 @@ const COUNTED_TICKS_MAX: u64 = 5;
 /// A renewal that waits for its round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renewal<R> {
-    /// A session's; the answer goes along `reply`.
-    Session { session: SessionId, reply: R },
+    /// A session's, or of whoever has its number; the answer goes along `reply`.
+    Session {
+        session: SessionId,
+        nonce: u128,
+        reply: R,
+    },
     /// A server's process's.
     Server { incarnation: Incarnation, reply: R },
 }
@@ -157,11 +161,9 @@ impl<R: Copy> Coordinator<R> {
                 continue;
             }
             let holds = match renewal {
-                Renewal::Session { session, .. } => {
-                    let lives = state
-                        .sessions()
-                        .get(&session)
-                        .is_some_and(|one| one.is_live());
+                Renewal::Session { session, nonce, .. } => {
+                    let known = state.sessions().get(&session);
+                    let lives = known.is_some_and(|one| one.is_live() && one.nonce == nonce);
                     lives && {
                         self.sessions
                             .insert(session, self.timing.session_expires(now));
@@ -440,6 +442,7 @@ mod tests {
         let now = TIMING.session_lease_us + 20_000;
         coordinator.renew(Renewal::Session {
             session: SESSION,
+            nonce: 2,
             reply: (),
         });
         run(&mut coordinator, now, now);

@@ -95,12 +95,14 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::JoinRequest>,
     ) -> Result<Response<wire::JoinReply>, Status> {
-        self.reach.caller(&request)?;
+        let caller = self.reach.caller(&request)?;
         if let Ok(name) = Name::new(request.get_ref().name.as_str()) {
             let sender = gate::Caller::of(&request);
             sender.is(Member::Session(name)).await?;
         }
-        let answer = self.call(convert::call_join(request.into_inner())).await?;
+        let asked = convert::call_join(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
+        let answer = self.call(asked).await?;
         Ok(Response::new(render::join_reply(answer)))
     }
 
@@ -108,9 +110,10 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::KeepAliveRequest>,
     ) -> Result<Response<wire::KeepAliveReply>, Status> {
-        self.reach.caller(&request)?;
+        let caller = self.reach.caller(&request)?;
         self.heard(&request, request.get_ref().session).await?;
-        let asked = Ok(convert::call_keep_alive(request.into_inner()));
+        let asked = convert::call_keep_alive(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
         Ok(Response::new(render::keepalive_reply(
             self.call(asked).await?,
         )))
@@ -120,9 +123,10 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::GoodbyeRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
-        self.reach.caller(&request)?;
+        let caller = self.reach.caller(&request)?;
         self.heard(&request, request.get_ref().session).await?;
-        let asked = Ok(convert::call_goodbye(request.into_inner()));
+        let asked = convert::call_goodbye(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 
@@ -134,6 +138,7 @@ impl wire::cluster_server::Cluster for ClusterService {
         caller.lockspace(&request.get_ref().name)?;
         self.heard(&request, request.get_ref().session).await?;
         let asked = convert::call_open_lockspace(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
         let answer = self.call(asked).await?;
         Ok(Response::new(render::open_lockspace_reply(answer)))
     }
@@ -142,9 +147,10 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::LeaveLockspaceRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
-        self.reach.caller(&request)?;
+        let caller = self.reach.caller(&request)?;
         self.heard(&request, request.get_ref().session).await?;
-        let asked = Ok(convert::call_leave_lockspace(request.into_inner()));
+        let asked = convert::call_leave_lockspace(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 
@@ -205,8 +211,9 @@ impl wire::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<wire::ReplayedRequest>,
     ) -> Result<Response<wire::PlainReply>, Status> {
-        self.reach.caller(&request)?;
-        let asked = Ok(convert::call_replayed(request.into_inner()));
+        let caller = self.reach.caller(&request)?;
+        let asked = convert::call_replayed(request.into_inner());
+        let asked = asked.map(|asked| caller.of_its_own(asked));
         Ok(Response::new(render::plain_reply(self.call(asked).await?)))
     }
 

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::reach::Reach;
+use crate::access::Caller;
 use crate::error::LinkError;
 use crate::gate;
 use crate::limits::HELLO_WAIT_MAX;
@@ -36,7 +37,7 @@ impl wire::link_server::Link for LinkService {
         request: Request<Streaming<wire::ToServerFrame>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
         // What it may lock was looked at when its session opened its lockspaces.
-        self.reach.caller(&request)?;
+        let caller = self.reach.caller(&request)?;
         let handle = self.reach.handle()?;
         let sender = gate::Caller::of(&request);
         let (outbox, stream) =
@@ -45,6 +46,7 @@ impl wire::link_server::Link for LinkService {
             frames: request.into_inner(),
             reach: Arc::clone(&self.reach),
             handle,
+            caller,
             sender,
             outbox,
         };
@@ -58,6 +60,7 @@ struct Reader {
     frames: Streaming<wire::ToServerFrame>,
     reach: Arc<Reach>,
     handle: Handle,
+    caller: Caller,
     sender: gate::Caller,
     outbox: Arc<SessionOutbox>,
 }
@@ -84,9 +87,10 @@ impl Reader {
         let first = first.map_err(|_| LinkError::HelloLate)?;
         let first = first.map_err(unreadable)?.unwrap_or_default();
         let mut messages = convert::to_server_frame(first)?.messages;
-        let Some(ToServer::Hello(hello)) = messages.pop() else {
+        let Some(ToServer::Hello(mut hello)) = messages.pop() else {
             return Err(LinkError::HelloMissing);
         };
+        hello.nonce = self.caller.nonce(hello.nonce);
         let heard = self.reach.heard_from(&self.sender, hello.session).await;
         heard.map_err(|_| LinkError::Lost)?;
         let outbox = Arc::clone(&self.outbox);

@@ -1,7 +1,7 @@
 //! Calls that mean nothing, and versions: who speaks an older protocol and a newer one as well is understood.
 
 use dlm_core::cluster::{ClusterOptions, CommandRefusal};
-use dlm_core::{LockspaceOptions, SessionId};
+use dlm_core::{LockspaceOptions, Mode, SessionId};
 use glockwork_proto::cluster::Answer;
 use glockwork_proto::peer::{PeerFrame, PeerHello};
 use glockwork_proto::wire::cluster_client::ClusterClient;
@@ -50,13 +50,22 @@ async fn whoever_is_nobody_is_told_so() {
     let mut client = ClusterClient::new(channel(&server).await);
     let session = 999;
     let refused = Answer::Refused(CommandRefusal::NoSuchSession);
-    let reply = client.keep_alive(wire::KeepAliveRequest { session }).await;
+    let nonce = render::identity(nonce());
+    let request = wire::KeepAliveRequest {
+        session,
+        nonce: nonce.clone(),
+    };
+    let reply = client.keep_alive(request).await;
     let reply = reply.unwrap().into_inner();
     assert_eq!(
         convert::keepalive_reply(reply).unwrap(),
         refused_as(&refused)
     );
-    let reply = client.goodbye(wire::GoodbyeRequest { session }).await;
+    let request = wire::GoodbyeRequest {
+        session,
+        nonce: nonce.clone(),
+    };
+    let reply = client.goodbye(request).await;
     let reply = reply.unwrap().into_inner();
     assert_eq!(convert::plain_reply(reply).unwrap(), refused);
     let reply = client.evict(wire::EvictRequest { session }).await;
@@ -67,6 +76,7 @@ async fn whoever_is_nobody_is_told_so() {
     assert_eq!(convert::plain_reply(reply).unwrap(), refused);
     let leave = wire::LeaveLockspaceRequest {
         session,
+        nonce: nonce.clone(),
         lockspace: 1,
     };
     let reply = client.leave_lockspace(leave).await.unwrap().into_inner();
@@ -75,10 +85,61 @@ async fn whoever_is_nobody_is_told_so() {
         dead: session,
         lockspace: 1,
         by: session,
+        nonce,
     };
     let reply = client.replayed(replayed).await.unwrap().into_inner();
     let answer = convert::plain_reply(reply).unwrap();
     assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+}
+
+/// Its locks, its lease and its lockspaces are the session's own.
+#[tokio::test]
+async fn whoever_knows_a_sessions_number_only_can_do_nothing_in_its_name() {
+    let server = serve().await;
+    let mut a = Raw::join(&server, "a").await;
+    a.hold(1, "r", Mode::Ex).await;
+    let mut client = ClusterClient::new(channel(&server).await);
+    let (session, nonce) = (a.session.0, render::identity(nonce()));
+    let refused = Answer::Refused(CommandRefusal::NotYours);
+    let request = wire::KeepAliveRequest {
+        session,
+        nonce: nonce.clone(),
+    };
+    let reply = client.keep_alive(request).await.unwrap().into_inner();
+    assert_eq!(
+        convert::keepalive_reply(reply).unwrap(),
+        refused_as(&refused)
+    );
+    let open = wire::OpenLockspaceRequest {
+        session,
+        nonce: nonce.clone(),
+        name: "other".into(),
+        options: None,
+    };
+    let reply = client.open_lockspace(open).await.unwrap().into_inner();
+    let answer = convert::open_lockspace_reply(reply).unwrap();
+    assert_eq!(answer, refused_as(&refused));
+    let leave = wire::LeaveLockspaceRequest {
+        session,
+        nonce: nonce.clone(),
+        lockspace: a.lockspace.0,
+    };
+    let reply = client.leave_lockspace(leave).await.unwrap().into_inner();
+    assert_eq!(convert::plain_reply(reply).unwrap(), refused);
+    let replayed = wire::ReplayedRequest {
+        dead: 1,
+        lockspace: a.lockspace.0,
+        by: session,
+        nonce: nonce.clone(),
+    };
+    let reply = client.replayed(replayed).await.unwrap().into_inner();
+    assert_eq!(convert::plain_reply(reply).unwrap(), refused);
+    let goodbye = wire::GoodbyeRequest { session, nonce };
+    let reply = client.goodbye(goodbye).await.unwrap().into_inner();
+    assert_eq!(convert::plain_reply(reply).unwrap(), refused);
+    let mut b = Raw::join(&server, "b").await;
+    assert!(!b.could_get("r", Mode::Ex).await, "it is still held");
+    a.goodbye().await;
 }
 
 fn refused_as<T>(answer: &Answer<()>) -> Answer<T> {
@@ -94,6 +155,7 @@ async fn lockspaces_that_nobody_can_have() {
     let mut a = Raw::join(&server, "a").await;
     let asked = |name: &str, value_length| wire::OpenLockspaceRequest {
         session: a.session.0,
+        nonce: render::identity(a.nonce),
         name: name.into(),
         options: Some(wire::ClusterOptions {
             locks: Some(wire::LockspaceOptions {
@@ -263,7 +325,10 @@ async fn a_server_of_another_cluster_is_told_so() {
     assert_eq!(reply.unwrap_err().code(), Code::InvalidArgument);
     let session = SessionId(1);
     let reply = ClusterClient::new(channel(&server).await)
-        .keep_alive(wire::KeepAliveRequest { session: session.0 })
+        .keep_alive(wire::KeepAliveRequest {
+            session: session.0,
+            nonce: render::identity(nonce()),
+        })
         .await;
     assert!(reply.is_ok(), "the others are served");
 }

@@ -11,7 +11,7 @@ use glockwork_proto::cluster::Answer;
 use glockwork_proto::listing::LockedResource;
 use glockwork_proto::wire::inspect_client::InspectClient;
 use glockwork_proto::wire::lock_client::LockClient;
-use glockwork_proto::{convert, wire};
+use glockwork_proto::{convert, render, wire};
 use tonic::Code;
 
 use crate::raw::{Raw, Told, channel, of_table, serve};
@@ -126,6 +126,7 @@ async fn leave(of: &mut Raw) -> (u32, Answer<()>) {
     let gone = of.purged().await;
     let request = wire::LeaveLockspaceRequest {
         session: of.session.0,
+        nonce: render::identity(of.nonce),
         lockspace: lockspace.0,
     };
     let reply = of.calls.leave_lockspace(request).await.unwrap();
@@ -154,6 +155,7 @@ async fn leaving_a_lockspace_takes_the_locks_along_and_the_last_one_ends_it() {
     let not_open = Answer::Refused(CommandRefusal::LockspaceNotOpen);
     let request = wire::LeaveLockspaceRequest {
         session: a.session.0,
+        nonce: render::identity(a.nonce),
         lockspace: lockspace.0,
     };
     let reply = a.calls.leave_lockspace(request).await.unwrap();
@@ -175,6 +177,7 @@ async fn a_lockspace_that_is_left_by_the_call_alone() {
     a.hold(1, "r", Mode::Ex).await;
     let request = wire::LeaveLockspaceRequest {
         session: a.session.0,
+        nonce: render::identity(a.nonce),
         lockspace: a.lockspace.0,
     };
     let reply = a.calls.leave_lockspace(request).await.unwrap();

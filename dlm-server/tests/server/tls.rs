@@ -3,24 +3,26 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use dlm_core::cluster::Endpoint;
+use dlm_core::cluster::{CommandRefusal, Endpoint};
+use dlm_core::link::{Hello, StreamRefusal};
 use dlm_core::{Mode, ServerId};
 use dlm_server::access::{Access, Pattern, Rule};
 use dlm_server::embedded::{Cluster, Server, Settings};
 use dlm_server::tls::{Tls, TlsFiles, to_server};
+use glockwork_proto::cluster::Answer;
 use glockwork_proto::wire::cluster_client::ClusterClient;
 use glockwork_proto::wire::founding_client::FoundingClient;
 use glockwork_proto::wire::inspect_client::InspectClient;
 use glockwork_proto::wire::lock_client::LockClient;
 use glockwork_proto::wire::peer_client::PeerClient;
-use glockwork_proto::{render, wire};
+use glockwork_proto::{convert, render, wire};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 use tonic::{Code, Status};
 
-use crate::raw::{PATIENCE, Raw, join_request, nonce};
+use crate::raw::{Link, PATIENCE, Raw, first_frame, hello, join_request, nonce};
 
 /// An authority, with the files that it issued.
 struct Authority {
@@ -136,6 +138,7 @@ async fn a_certificate_is_for_the_lockspaces_that_its_rules_name() {
     a.hold(1, "r", Mode::Ex).await;
     let open = |name: &str| wire::OpenLockspaceRequest {
         session: a.session.0,
+        nonce: render::identity(a.nonce),
         name: name.into(),
         options: None,
     };
@@ -174,6 +177,54 @@ async fn a_certificate_is_for_the_lockspaces_that_its_rules_name() {
     assert_eq!(status.unwrap().into_inner().locks, 1);
 }
 
+/// Whoever got hold of a session's number and nonce has not got its certificate.
+#[tokio::test]
+async fn a_session_is_the_certificates_that_joined_it() {
+    let authority = Authority::new();
+    let server = serve(&authority).await;
+    let own = authority.issue("node7", &[]);
+    let mut a = Raw::join_over(&connect(server.addr(), &own).await, "a", "abc").await;
+    a.hold(1, "r", Mode::Ex).await;
+    let other = connect(server.addr(), &authority.issue("node8", &[])).await;
+    let (session, nonce) = (a.session.0, render::identity(a.nonce));
+    let mut client = ClusterClient::new(other.clone());
+    let refused = |reply: wire::PlainReply| {
+        let answer = convert::plain_reply(reply).unwrap();
+        assert_eq!(answer, Answer::Refused(CommandRefusal::NotYours));
+    };
+    let request = wire::KeepAliveRequest {
+        session,
+        nonce: nonce.clone(),
+    };
+    let reply = client.keep_alive(request).await.unwrap().into_inner();
+    let answer = convert::keepalive_reply(reply).unwrap();
+    assert_eq!(answer, Answer::Refused(CommandRefusal::NotYours));
+    let leave = wire::LeaveLockspaceRequest {
+        session,
+        nonce: nonce.clone(),
+        lockspace: a.lockspace.0,
+    };
+    refused(client.leave_lockspace(leave).await.unwrap().into_inner());
+    let goodbye = wire::GoodbyeRequest { session, nonce };
+    refused(client.goodbye(goodbye).await.unwrap().into_inner());
+    let first = first_frame(Hello {
+        generation: 100,
+        ..hello(a.session, a.nonce)
+    });
+    let ended = Link::open(&other, first).await.ended().await;
+    assert_eq!(ended.refusal(), StreamRefusal::SessionUnknown);
+    // Another connection of its own is as good as the first.
+    let mut again = ClusterClient::new(connect(server.addr(), &own).await);
+    let request = wire::KeepAliveRequest {
+        session,
+        nonce: render::identity(a.nonce),
+    };
+    let reply = again.keep_alive(request).await.unwrap().into_inner();
+    let answer = convert::keepalive_reply(reply).unwrap();
+    assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    a.goodbye().await;
+}
+
 #[tokio::test]
 async fn an_operator_may_evict() {
     let authority = Authority::new();
@@ -193,11 +244,13 @@ async fn a_stranger_may_only_look() {
     let server = serve(&authority).await;
     let stranger = connect(server.addr(), &authority.issue("stranger", &[])).await;
     let mut client = ClusterClient::new(stranger.clone());
-    let joined = client.join(join_request(nonce(), "a")).await;
+    let nonce = nonce();
+    let joined = client.join(join_request(nonce, "a")).await;
     let session = joined.unwrap().into_inner().session;
     let name = "abc".into();
     let open = wire::OpenLockspaceRequest {
         session,
+        nonce: render::identity(nonce),
         name,
         options: None,
     };

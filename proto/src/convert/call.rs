@@ -5,8 +5,8 @@ use dlm_core::cluster::{Endpoint, NamedReplay};
 use dlm_core::{LockspaceId, SessionId};
 
 use super::cluster::{
-    join, join_reply, keepalive_reply, lockspace_name, map_reply, open_lockspace_reply, options,
-    plain_reply, text,
+    join, join_reply, keepalive_reply, lockspace_name, map_reply, nonce, open_lockspace_reply,
+    options, plain_reply, text,
 };
 use super::founding::{identity, server};
 use crate::error::WireError;
@@ -36,47 +36,64 @@ pub fn call_join(wire: wire::JoinRequest) -> Result<Call, WireError> {
 }
 
 /// A session lives.
-#[must_use]
-pub const fn call_keep_alive(wire: wire::KeepAliveRequest) -> Call {
-    let session = SessionId(wire.session);
-    Call::KeepAlive { session }
+///
+/// # Errors
+/// [`WireError::NonceLength`].
+pub fn call_keep_alive(wire: wire::KeepAliveRequest) -> Result<Call, WireError> {
+    Ok(Call::KeepAlive {
+        session: SessionId(wire.session),
+        nonce: nonce(&wire.nonce)?,
+    })
 }
 
 /// A session ends.
-#[must_use]
-pub const fn call_goodbye(wire: wire::GoodbyeRequest) -> Call {
-    let session = SessionId(wire.session);
-    Call::Goodbye { session }
+///
+/// # Errors
+/// [`WireError::NonceLength`].
+pub fn call_goodbye(wire: wire::GoodbyeRequest) -> Result<Call, WireError> {
+    Ok(Call::Goodbye {
+        session: SessionId(wire.session),
+        nonce: nonce(&wire.nonce)?,
+    })
 }
 
 /// A session opens a lockspace.
 ///
 /// # Errors
-/// [`WireError::Text`] or [`WireError::LockspaceOptions`].
+/// [`WireError::NonceLength`], [`WireError::Text`] or [`WireError::LockspaceOptions`].
 pub fn call_open_lockspace(wire: wire::OpenLockspaceRequest) -> Result<Call, WireError> {
     Ok(Call::OpenLockspace {
         session: SessionId(wire.session),
+        nonce: nonce(&wire.nonce)?,
         name: lockspace_name(wire.name)?,
         options: wire.options.map(options).transpose()?,
     })
 }
 
 /// A session leaves a lockspace.
-#[must_use]
-pub const fn call_leave_lockspace(wire: wire::LeaveLockspaceRequest) -> Call {
-    Call::LeaveLockspace {
+///
+/// # Errors
+/// [`WireError::NonceLength`].
+pub fn call_leave_lockspace(wire: wire::LeaveLockspaceRequest) -> Result<Call, WireError> {
+    Ok(Call::LeaveLockspace {
         session: SessionId(wire.session),
+        nonce: nonce(&wire.nonce)?,
         lockspace: LockspaceId(wire.lockspace),
-    }
+    })
 }
 
 /// A session has replayed a journal.
-#[must_use]
-pub const fn call_replayed(wire: wire::ReplayedRequest) -> Call {
-    Call::Replayed(NamedReplay {
-        dead: SessionId(wire.dead),
-        lockspace: LockspaceId(wire.lockspace),
-        by: SessionId(wire.by),
+///
+/// # Errors
+/// [`WireError::NonceLength`].
+pub fn call_replayed(wire: wire::ReplayedRequest) -> Result<Call, WireError> {
+    Ok(Call::Replayed {
+        replay: NamedReplay {
+            dead: SessionId(wire.dead),
+            lockspace: LockspaceId(wire.lockspace),
+            by: SessionId(wire.by),
+        },
+        nonce: nonce(&wire.nonce)?,
     })
 }
 
@@ -139,11 +156,11 @@ pub fn call(wire: wire::CallAsked) -> Result<Call, WireError> {
     let what = "a call";
     Ok(match wire.kind.ok_or(WireError::Missing { what })? {
         Kind::Join(one) => call_join(one)?,
-        Kind::KeepAlive(one) => call_keep_alive(one),
-        Kind::Goodbye(one) => call_goodbye(one),
+        Kind::KeepAlive(one) => call_keep_alive(one)?,
+        Kind::Goodbye(one) => call_goodbye(one)?,
         Kind::OpenLockspace(one) => call_open_lockspace(one)?,
-        Kind::LeaveLockspace(one) => call_leave_lockspace(one),
-        Kind::Replayed(one) => call_replayed(one),
+        Kind::LeaveLockspace(one) => call_leave_lockspace(one)?,
+        Kind::Replayed(one) => call_replayed(one)?,
         Kind::Evict(one) => call_evict(one),
         Kind::ConfirmFence(one) => call_confirm_fence(one),
         Kind::Map(one) => call_map(one),

@@ -25,29 +25,45 @@ pub fn call(call: Call) -> Kind {
             versions,
             attests,
         })),
-        Call::KeepAlive { session } => {
-            Kind::KeepAlive(wire::KeepAliveRequest { session: session.0 })
-        }
-        Call::Goodbye { session } => Kind::Goodbye(wire::GoodbyeRequest { session: session.0 }),
+        Call::KeepAlive {
+            session,
+            nonce: own,
+        } => Kind::KeepAlive(wire::KeepAliveRequest {
+            session: session.0,
+            nonce: nonce(own),
+        }),
+        Call::Goodbye {
+            session,
+            nonce: own,
+        } => Kind::Goodbye(wire::GoodbyeRequest {
+            session: session.0,
+            nonce: nonce(own),
+        }),
         Call::OpenLockspace {
             session,
+            nonce: own,
             name,
             options: wanted,
         } => Kind::OpenLockspace(wire::OpenLockspaceRequest {
             session: session.0,
+            nonce: nonce(own),
             name: name.into(),
             options: wanted.map(options),
         }),
-        Call::LeaveLockspace { session, lockspace } => {
-            Kind::LeaveLockspace(wire::LeaveLockspaceRequest {
-                session: session.0,
-                lockspace: lockspace.0,
-            })
-        }
-        Call::Replayed(replay) => Kind::Replayed(wire::ReplayedRequest {
+        Call::LeaveLockspace {
+            session,
+            nonce: own,
+            lockspace,
+        } => Kind::LeaveLockspace(wire::LeaveLockspaceRequest {
+            session: session.0,
+            nonce: nonce(own),
+            lockspace: lockspace.0,
+        }),
+        Call::Replayed { replay, nonce: own } => Kind::Replayed(wire::ReplayedRequest {
             dead: replay.dead.0,
             lockspace: replay.lockspace.0,
             by: replay.by.0,
+            nonce: nonce(own),
         }),
         Call::Evict { session } => Kind::Evict(wire::EvictRequest { session: session.0 }),
         Call::FenceConfirmed { session } => {

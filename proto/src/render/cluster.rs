@@ -225,6 +225,7 @@ pub fn command(command: &Command) -> Vec<u8> {
             session: session.0,
             name: name.as_str().to_owned(),
             options: wanted.map(options),
+            ..wire::OpenLockspaceRequest::default()
         })),
         &Command::LeaveLockspace {
             session,
@@ -232,6 +233,7 @@ pub fn command(command: &Command) -> Vec<u8> {
         } => Some(Wire::LeaveLockspace(wire::LeaveLockspaceRequest {
             session: session.0,
             lockspace,
+            ..wire::LeaveLockspaceRequest::default()
         })),
         Command::MoveSlot { .. }
         | Command::Serving { .. }

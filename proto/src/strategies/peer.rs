@@ -63,6 +63,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
     let attest = (session(), any::<u128>()).prop_map(|(session, nonce)| Attest { session, nonce });
     let join = (any::<u128>(), text(), versions(), option::of(attest));
     let replay = (session(), lockspace(), session());
+    let own = || (session(), any::<u128>());
     prop_oneof![
         join.prop_map(|(nonce, name, versions, attests)| Call::Join {
             nonce,
@@ -70,22 +71,29 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
             versions,
             attests,
         }),
-        session().prop_map(|session| Call::KeepAlive { session }),
-        session().prop_map(|session| Call::Goodbye { session }),
-        (session(), text(), option::of(cluster_options())).prop_map(|(session, name, options)| {
-            Call::OpenLockspace {
+        own().prop_map(|(session, nonce)| Call::KeepAlive { session, nonce }),
+        own().prop_map(|(session, nonce)| Call::Goodbye { session, nonce }),
+        (own(), text(), option::of(cluster_options())).prop_map(
+            |((session, nonce), name, options)| Call::OpenLockspace {
                 session,
+                nonce,
                 name,
                 options,
             }
-        }),
-        (session(), lockspace())
-            .prop_map(|(session, lockspace)| Call::LeaveLockspace { session, lockspace }),
-        replay.prop_map(|(dead, lockspace, by)| Call::Replayed(NamedReplay {
-            dead,
+        ),
+        (own(), lockspace()).prop_map(|((session, nonce), lockspace)| Call::LeaveLockspace {
+            session,
+            nonce,
             lockspace,
-            by,
-        })),
+        }),
+        (replay, any::<u128>()).prop_map(|((dead, lockspace, by), nonce)| Call::Replayed {
+            replay: NamedReplay {
+                dead,
+                lockspace,
+                by,
+            },
+            nonce,
+        }),
         session().prop_map(|session| Call::Evict { session }),
         session().prop_map(|session| Call::FenceConfirmed { session }),
         Just(Call::Map),

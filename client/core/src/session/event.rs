@@ -246,7 +246,7 @@ pub enum Loss {
     Lease,
     /// The cluster says that it is dead.
     Dead,
-    /// The cluster does not let it join.
+    /// The cluster does not let it join, or go on under its nonce.
     Join(CommandRefusal),
     /// A server counts otherwise than the client: another process uses the session, or one of the two has
     /// a fault.

@@ -187,8 +187,11 @@ impl Session {
     fn everywhere_ended(&mut self, now: Tick, one: &Everywhere, out: &mut Vec<Output>) {
         let (ticket, locks) = (one.ticket, one.locks);
         if let EverywhereKind::LeaveLockspace { lockspace } = one.kind {
-            let session = self.id;
-            let call = Call::LeaveLockspace { session, lockspace };
+            let call = Call::LeaveLockspace {
+                session: self.id,
+                nonce: self.config.nonce,
+                lockspace,
+            };
             self.calls
                 .begin(now, Job::Leave(ticket, lockspace, locks), call);
         } else {

@@ -186,9 +186,9 @@ impl Session {
                 options,
             } => {
                 if self.may_call(ticket, out) {
-                    let session = self.id;
                     let call = Call::OpenLockspace {
-                        session,
+                        session: self.id,
+                        nonce: self.config.nonce,
                         name,
                         options,
                     };
@@ -326,9 +326,11 @@ impl Session {
             Phase::Live => {
                 self.phase = Phase::Leaving;
                 self.drop_waiters(out);
-                let session = self.id;
-                self.calls
-                    .begin(now, Job::Goodbye, Call::Goodbye { session });
+                let goodbye = Call::Goodbye {
+                    session: self.id,
+                    nonce: self.config.nonce,
+                };
+                self.calls.begin(now, Job::Goodbye, goodbye);
             }
             // Whether the cluster let it join is not known; its lease there runs out.
             Phase::Joining => self.end(Output::Ended, out),
@@ -361,8 +363,7 @@ impl Session {
                     self.begins(now, self.begun, joined, out);
                 } else {
                     self.unconfirmed = Some(joined);
-                    self.calls
-                        .begin(now, Job::KeepAlive, Call::KeepAlive { session });
+                    self.keep_alive(now);
                 }
             }
             (Job::KeepAlive, CallAnswer::Alive { .. }) if self.phase == Phase::Joining => {
@@ -440,6 +441,8 @@ impl Session {
             // There may be room later.
             Job::Join if why == CommandRefusal::Sessions => self.call_again(now, job),
             Job::Join => self.lose(Loss::Join(why), out),
+            // Its nonce is somebody else's, or it is.
+            _ if why == CommandRefusal::NotYours => self.lose(Loss::Join(why), out),
             // It died before it was used.
             _ if gone && self.phase == Phase::Joining => self.lose(Loss::Join(why), out),
             _ if gone => self.lose(Loss::Dead, out),
@@ -457,10 +460,10 @@ impl Session {
     }
 
     fn call_again(&mut self, now: Tick, job: Job) {
-        let session = self.id;
+        let (session, nonce) = (self.id, self.config.nonce);
         let request = match job {
-            Job::KeepAlive => Call::KeepAlive { session },
-            Job::Goodbye => Call::Goodbye { session },
+            Job::KeepAlive => Call::KeepAlive { session, nonce },
+            Job::Goodbye => Call::Goodbye { session, nonce },
             Job::Map => Call::Map,
             Job::Join => Call::Join {
                 nonce: self.config.nonce,
@@ -475,6 +478,12 @@ impl Session {
         self.calls.failed(now, &self.timing, job);
     }
 
+    fn keep_alive(&mut self, now: Tick) {
+        let (session, nonce) = (self.id, self.config.nonce);
+        let call = Call::KeepAlive { session, nonce };
+        self.calls.begin(now, Job::KeepAlive, call);
+    }
+
     /// What follows from any input, and from time.
     fn go_on(&mut self, now: Tick, out: &mut Vec<Output>) {
         if self.phase == Phase::Over {
@@ -483,9 +492,7 @@ impl Session {
         if self.phase == Phase::Live {
             if self.keepalive_at <= now {
                 // One that takes longer than the period is given up by its own limit.
-                let session = self.id;
-                self.calls
-                    .begin(now, Job::KeepAlive, Call::KeepAlive { session });
+                self.keep_alive(now);
                 self.keepalive_at = now.plus(self.timing.keepalive_us);
             }
             self.tend_streams(now, out);

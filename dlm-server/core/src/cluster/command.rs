@@ -241,7 +241,7 @@ pub enum CommandRefusal {
     Fenced,
     /// As many sessions are known as may be.
     Sessions,
-    /// The attested session joined with another nonce.
+    /// The session that is attested, or in whose name something is asked, joined with another nonce.
     NotYours,
     /// The client speaks no version of the protocol that all servers speak.
     Versions {
@@ -295,7 +295,7 @@ impl fmt::Display for CommandRefusal {
             Self::SessionLives => "the session lives; evict it first",
             Self::Fenced => "the session is fenced already",
             Self::Sessions => "the cluster has as many sessions as it may; end one or try later",
-            Self::NotYours => "that session joined with another nonce; attest your own",
+            Self::NotYours => "that session joined with another nonce, or as somebody else; speak for your own",
             Self::Versions { min, max } => {
                 return write!(
                     f,

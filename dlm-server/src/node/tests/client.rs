@@ -49,7 +49,7 @@ struct Link {
 
 #[derive(Debug, Default)]
 pub(super) struct Client {
-    nonce: u128,
+    pub(super) nonce: u128,
     number: usize,
     pub(super) joined: Option<(SessionId, LogIndex)>,
     pub(super) dead: bool,
@@ -230,7 +230,8 @@ impl Client {
             && self.keepalive <= world.now
         {
             self.keepalive = world.now.plus(KEEPALIVE_US);
-            self.ask(Call::KeepAlive { session });
+            let nonce = self.nonce;
+            self.ask(Call::KeepAlive { session, nonce });
         }
         self.send_calls(world);
         self.sync(world);

@@ -71,7 +71,8 @@ fn a_deposed_leader_renews_nothing() {
         // It believes that it leads until it has missed the others for as long as an election takes.
         world.run(20_000);
         let session = world.clients[0].session().expect("it joined");
-        let (call, asked) = (CallId(7), Call::KeepAlive { session });
+        let nonce = world.clients[0].nonce;
+        let (call, asked) = (CallId(7), Call::KeepAlive { session, nonce });
         world.input(deposed, Input::Call { call, asked });
         world.until("its lease runs out", |world| {
             !world.node(deposed).holds_lease(world.now)
@@ -103,9 +104,11 @@ fn a_server_that_missed_so_much_that_it_gets_a_snapshot_begins_again() {
         let cut = world.follower();
         world.cut(cut);
         let session = world.clients[0].session().expect("it joined");
+        let nonce = world.clients[0].nonce;
         for number in 0..60 {
             world.clients[0].ask(Call::OpenLockspace {
                 session,
+                nonce,
                 name: Name::new(format!("other{number}")).expect("a name"),
                 options: None,
             });

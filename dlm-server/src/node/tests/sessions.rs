@@ -25,8 +25,10 @@ impl World {
             let client = self.client();
             let session = self.clients[client].session().expect("it joined");
             let space = Name::new("space").expect("a name");
+            let nonce = self.clients[client].nonce;
             self.clients[client].ask(Call::OpenLockspace {
                 session,
+                nonce,
                 name: space.clone(),
                 options: Some(options),
             });
@@ -114,12 +116,13 @@ fn a_goodbye_leaves_nothing_behind() {
             !world.clients[0].blocked.is_empty()
         });
         let session = world.clients[0].session().expect("it joined");
-        world.clients[0].ask(Call::Goodbye { session });
+        let nonce = world.clients[0].nonce;
+        world.clients[0].ask(Call::Goodbye { session, nonce });
         world.until_status(1, waits, Status::Granted);
         assert_eq!(world.clients[0].done, 1);
         let leader = world.leader().expect("a leader");
         assert!(!world.node(leader).state().sessions().contains_key(&session));
-        world.clients[0].ask(Call::KeepAlive { session });
+        world.clients[0].ask(Call::KeepAlive { session, nonce });
         world.until("it is told", |world| !world.clients[0].refusals.is_empty());
         let refusal = &world.clients[0].refusals[0];
         assert_eq!(*refusal, CommandRefusal::NoSuchSession);

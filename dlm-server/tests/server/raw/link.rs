@@ -8,7 +8,7 @@ use dlm_server::embedded::Server;
 use glockwork_proto::link::FromServerFrame;
 use glockwork_proto::wire::cluster_client::ClusterClient;
 use glockwork_proto::wire::link_client::LinkClient;
-use glockwork_proto::{convert, wire};
+use glockwork_proto::{convert, render, wire};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -146,12 +146,14 @@ impl Link {
 pub(crate) struct Renewing(JoinHandle<()>);
 
 impl Renewing {
-    pub(crate) fn of(session: u64, channel: &Channel) -> Self {
+    pub(crate) fn of((session, nonce): (u64, u128), channel: &Channel) -> Self {
         let mut client = ClusterClient::new(channel.clone());
+        let nonce = render::identity(nonce);
+        let request = wire::KeepAliveRequest { session, nonce };
         Self(tokio::spawn(async move {
             loop {
                 // Whether it is heard, the session sees on its stream.
-                let _ = client.keep_alive(wire::KeepAliveRequest { session }).await;
+                let _ = client.keep_alive(request.clone()).await;
                 sleep(KEEPALIVE).await;
             }
         }))

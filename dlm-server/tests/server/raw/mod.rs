@@ -111,7 +111,7 @@ impl Raw {
         let Answer::Done(joined) = convert::join_reply(reply.into_inner()).unwrap() else {
             panic!("it joins");
         };
-        let renewing = Some(Renewing::of(joined.session.0, channel));
+        let renewing = Some(Renewing::of((joined.session.0, nonce), channel));
         let hello = hello(joined.session, nonce);
         let (link, welcome) = Self::open_link(channel, hello).await;
         let mut raw = Self {
@@ -184,6 +184,7 @@ impl Raw {
     ) -> Result<ClusterOptions, CommandRefusal> {
         let request = wire::OpenLockspaceRequest {
             session: self.session.0,
+            nonce: render::identity(self.nonce),
             name: name.into(),
             options: options.map(render::cluster_options),
         };
@@ -200,8 +201,11 @@ impl Raw {
 
     /// Ends it.
     pub(crate) async fn goodbye(&mut self) {
-        let session = self.session.0;
-        let reply = self.calls.goodbye(wire::GoodbyeRequest { session }).await;
+        let request = wire::GoodbyeRequest {
+            session: self.session.0,
+            nonce: render::identity(self.nonce),
+        };
+        let reply = self.calls.goodbye(request).await;
         let answer = convert::plain_reply(reply.unwrap().into_inner()).unwrap();
         assert_eq!(answer, Answer::Done(()));
     }

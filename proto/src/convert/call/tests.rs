@@ -62,6 +62,7 @@ fn a_lockspace_has_a_name_and_options_that_can_be() {
         };
         call_open_lockspace(wire::OpenLockspaceRequest {
             session: 1,
+            nonce: Bytes::from_static(&[1; 16]),
             name: name.to_owned(),
             options: Some(wire::ClusterOptions {
                 locks: Some(locks),
@@ -73,4 +74,39 @@ fn a_lockspace_has_a_name_and_options_that_can_be() {
     assert!(matches!(open("", 64), Err(WireError::Text { .. })));
     let options = WireError::LockspaceOptions { bytes: 65 };
     assert_eq!(open("data", 65), Err(options));
+}
+
+/// Whoever says nothing, or too little, is nobody.
+#[test]
+fn whoever_speaks_for_a_session_has_its_nonce() {
+    let short = Bytes::from_static(&[1; 15]);
+    let refused = |call: Result<Call, WireError>| {
+        assert!(matches!(
+            call,
+            Err(WireError::NonceLength { bytes: 0 | 15 })
+        ));
+    };
+    for nonce in [Bytes::new(), short] {
+        refused(call_keep_alive(wire::KeepAliveRequest {
+            session: 1,
+            nonce: nonce.clone(),
+        }));
+        refused(call_goodbye(wire::GoodbyeRequest {
+            session: 1,
+            nonce: nonce.clone(),
+        }));
+        refused(call_leave_lockspace(wire::LeaveLockspaceRequest {
+            nonce: nonce.clone(),
+            ..wire::LeaveLockspaceRequest::default()
+        }));
+        refused(call_replayed(wire::ReplayedRequest {
+            nonce: nonce.clone(),
+            ..wire::ReplayedRequest::default()
+        }));
+        refused(call_open_lockspace(wire::OpenLockspaceRequest {
+            nonce,
+            name: "data".to_owned(),
+            ..wire::OpenLockspaceRequest::default()
+        }));
+    }
 }
