@@ -71,7 +71,7 @@ fn a_check_shows_what_is_in_effect_and_does_not_serve() {
     for line in [
         "listen = \"127.0.0.1:1\"  # --listen",
         "session-lease-ms = 7000  # DLM_SERVER_SESSION_LEASE_MS",
-        "log = \"info\"  # default",
+        "log = \"info,raft_engine=warn\"  # default",
         "# data is not set",
     ] {
         assert!(shown.lines().any(|one| one == line), "{line}: {shown}");
