@@ -81,7 +81,7 @@ pub enum FoundingError {
     #[error(
         "the cluster of server {} knows server {n} with another storage: this disk was wiped or \
          replaced, and it cannot come back under its old number; run `dlm server remove {n}`, then \
-         `dlm server add M --peer ADDR` with a new number M, and start this server as --id M with --join",
+         `dlm server add M ADDR` with a new number M, and start this server as --id M with --join",
         by.0, n = server.0
     )]
     Wiped {
@@ -93,7 +93,7 @@ pub enum FoundingError {
     /// The cluster is there already, without this server.
     #[error(
         "the cluster of server {} was founded without server {n}, perhaps because the --peer lists \
-         differ; run `dlm server add {n} --peer ADDR`, and start this server with --join",
+         differ; run `dlm server add {n} ADDR`, and start this server with --join",
         by.0, n = server.0
     )]
     NotAdded {
@@ -153,7 +153,7 @@ impl fmt::Display for Waiting {
             Self::Founded => f.write_str("waiting to hear from a server that belongs to a cluster"),
             Self::Added { server } => write!(
                 f,
-                "waiting to be added to the cluster: run `dlm server add {} --peer ADDR` with this \
+                "waiting to be added to the cluster: run `dlm server add {} ADDR` with this \
                  server's address",
                 server.0
             ),

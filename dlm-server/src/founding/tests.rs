@@ -200,7 +200,7 @@ fn who_joins_waits_until_it_is_a_member() {
     let server = ServerId(1);
     let added = waiting(&founder);
     assert_eq!(added, Waiting::Added { server });
-    assert!(added.to_string().contains("`dlm server add 1 --peer ADDR`"));
+    assert!(added.to_string().contains("`dlm server add 1 ADDR`"));
     // One knows of it before the other does.
     hear(&mut founder, member(3, 5, Standing::Member));
     assert_eq!(created(&founder), (cluster, Founding::Join));

@@ -78,7 +78,7 @@ async fn found(dir: &Path, settings: &Settings, reach: &Reach) -> Result<(), Ser
     let mut said = None;
     loop {
         if ask_all(settings, reach).await? {
-            info!("founding: the others were heard");
+            debug!("all others were heard");
         }
         let decision = reach.decide(|decision| create(dir, decision))?;
         match decision {
