@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dlm_core::{LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
+use dlm_core::{Epoch, LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
 use dlm_core::{SessionId, Status, Tick, Token};
 
 use crate::sim::ProcessId;
@@ -181,6 +181,8 @@ pub enum Fact {
     Recovered {
         /// Which, as it is numbered.
         slot: u32,
+        /// Under which epoch.
+        epoch: Epoch,
     },
     /// That slot is served again.
     Served {

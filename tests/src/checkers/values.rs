@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
                 None
             }
             Fact::Ended { lock, ticket, end } => self.ends(place, *lock, *ticket, end),
-            Fact::Recovered { slot } => {
+            Fact::Recovered { slot, .. } => {
                 let until = self.lives.unknown_until(*slot, place);
                 self.anew.entry(*slot).or_default().push((place, until));
                 None
@@ -468,7 +468,7 @@ mod tests {
             let mut story = stored();
             let of = story.resource();
             let slot = SlotId::of(of.lockspace, &of.name).number();
-            story.fact(Fact::Recovered { slot: slot ^ other });
+            story.recovered(slot ^ other, 2);
             story.reads(2, Mode::Pr, Stored::NotValid);
             assert_eq!(check(&story.history).is_ok(), good);
         }
