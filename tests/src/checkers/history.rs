@@ -184,6 +184,13 @@ pub enum Fact {
         /// Under which epoch.
         epoch: Epoch,
     },
+    /// A client says what it has in a slot that is made anew: from then on that is how it was.
+    Claimed {
+        /// Who.
+        client: ClientId,
+        /// In which slot, as it is numbered.
+        slot: u32,
+    },
     /// That slot is served again.
     Served {
         /// Which, as it is numbered.

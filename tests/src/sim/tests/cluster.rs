@@ -4,12 +4,13 @@ mod sabotage;
 
 use std::collections::BTreeMap;
 
-use crate::sim::cluster::{Covered, Outcome, Scenario, Seen, run};
+use crate::sim::cluster::{Course, Covered, Outcome, Scenario, Seen, Taste, run};
 use crate::sim::faults::Coverage;
 use crate::sim::report::{Report, attempt, seeds};
 
 const CALM: &str = "sim::tests::cluster::where_nothing_goes_wrong_nobody_is_lost";
 const LOST: &str = "sim::tests::cluster::nothing_is_lost";
+const ONCE: &str = "sim::tests::cluster::what_found_something_once_is_well";
 
 /// What a run of the tests looks at, and a long one.
 const SEEDS: u64 = 200;
@@ -64,6 +65,30 @@ fn nothing_is_lost() {
         assert_eq!(faults.missing(), [], "every kind of fault took part");
         assert_eq!(covered.missing(), [], "there was too little of this");
         assert!(answered > 200 * seeds.count() as u64, "{answered}");
+    }
+}
+
+/// What found something once, and is well since: the seed, and what its faults were apt to.
+const KEPT: [(u64, Course); 4] = [
+    // Who was granted by a master that is lost, and did not hear of it, is granted anew.
+    (71, Course::Any),
+    (95, Course::Any),
+    // A value was stored by an unlock between the loss of its master and the claim.
+    (2, Course::Split),
+    (47, Course::Split),
+];
+
+#[test]
+fn what_found_something_once_is_well() {
+    for (seed, course) in KEPT {
+        let scenario = Scenario {
+            course: Some(course),
+            taste: Some(Taste::Any),
+            ..Scenario::default()
+        };
+        if let Err((violation, world)) = attempt(seed, ONCE, || run(seed, scenario)) {
+            panic!("{}", Report::new(seed, ONCE, violation, &world.history));
+        }
     }
 }
 
