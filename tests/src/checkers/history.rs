@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dlm_core::{LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
+use dlm_core::{Epoch, LockId, LockspaceId, LogIndex, Mode, RequestFlags, ResourceName, ServerId};
 use dlm_core::{SessionId, Status, Tick, Token};
 
 use crate::sim::ProcessId;
@@ -180,6 +180,15 @@ pub enum Fact {
     /// A slot was made anew from what clients hold: what was not known to them of a value is not valid.
     Recovered {
         /// Which, as it is numbered.
+        slot: u32,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// A client says what it has in a slot that is made anew: from then on that is how it was.
+    Claimed {
+        /// Who.
+        client: ClientId,
+        /// In which slot, as it is numbered.
         slot: u32,
     },
     /// That slot is served again.

@@ -3,10 +3,19 @@
 //! Of two plain requests on a resource, one was before the other where it was told its place before the
 //! other was asked for, or where its place is the smaller one. The one before is then granted before, if
 //! both are, and so has the smaller token: answers overtake each other on their way, tokens do not.
+//!
+//! A grant whose answer was not heard of is lost with its master, and the next one grants anew. So the one
+//! before may have had its turn in time, and its answer name a later token than that of one behind it, which
+//! had its turn under the lost master as well and was told. That can be so only where
+//!
+//! - the slot was made anew in an epoch above that of the smaller token, up to that of the larger one;
+//! - both were granted together: nobody gives up what he was not told of (an unlock that was sent meanwhile
+//!   is claimed, and then the request does not end as granted), so the one before was still granted, in its
+//!   mode or an alternative one, when the one behind was. Their modes go together, then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dlm_core::{RequestFlags, Status, Token};
+use dlm_core::{Epoch, Mode, RequestFlags, SlotId, Status, Token};
 
 use super::{Fact, History, Lock, Resource, Ticket, Violation, Want};
 
@@ -23,9 +32,26 @@ const NOT_PLAIN: RequestFlags = RequestFlags::NOQUEUE
 #[derive(Clone, Copy, Debug)]
 struct Request {
     asked: usize,
+    wanted: Mode,
+    flags: RequestFlags,
     /// When it was told its place in the queue, and the place.
     queued: Option<(usize, u64)>,
-    granted: Option<(usize, Token)>,
+    granted: Option<Granted>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Granted {
+    at: usize,
+    token: Token,
+    mode: Mode,
+}
+
+/// The epochs in which a slot was made anew.
+type Anew = BTreeSet<Epoch>;
+
+/// A token's upper 24 bits.
+const fn epoch_of(token: Token) -> Epoch {
+    Epoch((token.0 >> 40) as u32)
 }
 
 impl Request {
@@ -36,6 +62,22 @@ impl Request {
         let place = other.queued.is_some_and(|(_, later)| serial < later);
         told < other.asked || place
     }
+
+    /// Whether it may have been granted once before, together with one that holds `mode` under the smaller
+    /// token, by a master that was lost before anybody heard of it.
+    fn is_granted_anew(&self, token: Token, smaller: Token, mode: Mode, anew: &Anew) -> bool {
+        let (lost, now) = (epoch_of(smaller), epoch_of(token));
+        let was_lost = anew.iter().any(|&epoch| lost < epoch && epoch <= now);
+        let alternatives = [
+            (RequestFlags::ALTPR, Mode::Pr),
+            (RequestFlags::ALTCW, Mode::Cw),
+        ];
+        let alternatives = alternatives.into_iter();
+        let mut alternatives = alternatives.filter(|(flag, _)| self.flags.contains(*flag));
+        let together = self.wanted.compatible(mode)
+            || alternatives.any(|(_, alternative)| alternative.compatible(mode));
+        was_lost && together
+    }
 }
 
 /// Checks it.
@@ -43,26 +85,26 @@ impl Request {
 /// # Errors
 /// The first that was served before one that had come before it.
 pub fn check(history: &History) -> Result<(), Violation> {
+    let recovered = recovered(history);
     for (resource, requests) in requests(history) {
+        let slot = SlotId::of(resource.lockspace, &resource.name).number();
+        let anew = recovered.get(&slot).unwrap_or(const { &Anew::new() });
         for (lock, one) in &requests {
-            let Some((_, token)) = one.granted else {
+            let Some(Granted { token, .. }) = one.granted else {
                 continue;
             };
-            let overtook = requests.iter().find(|(_, other)| {
-                let later = other.granted.filter(|(_, granted)| *granted < token);
-                later.is_some() && one.is_before(other)
-            });
-            if let Some((
-                other,
-                Request {
-                    granted: Some((at, _)),
-                    ..
-                },
-            )) = overtook
-            {
+            let overtakes = |other: &Request| {
+                let later = other.granted.filter(|later| later.token < token)?;
+                let is_fair = !one.is_before(other)
+                    || one.is_granted_anew(token, later.token, later.mode, anew);
+                (!is_fair).then_some(later.at)
+            };
+            let mut others = requests.iter();
+            let overtook = others.find_map(|(other, request)| Some((other, overtakes(request)?)));
+            if let Some((other, at)) = overtook {
                 return Err(Violation {
                     property: PROPERTY,
-                    at: history.entries()[*at].at,
+                    at: history.entries()[at].at,
                     resource: Some(Box::new(resource.clone())),
                     text: format!("{other:?} came after {lock:?} and was served before it"),
                 });
@@ -70,6 +112,16 @@ pub fn check(history: &History) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+fn recovered(history: &History) -> BTreeMap<u32, Anew> {
+    let mut found: BTreeMap<u32, Anew> = BTreeMap::new();
+    for entry in history.entries() {
+        if let Fact::Recovered { slot, epoch } = entry.fact {
+            found.entry(slot).or_default().insert(epoch);
+        }
+    }
+    found
 }
 
 fn requests(history: &History) -> BTreeMap<&Resource, BTreeMap<Lock, Request>> {
@@ -80,12 +132,14 @@ fn requests(history: &History) -> BTreeMap<&Resource, BTreeMap<Lock, Request>> {
             Fact::Asked {
                 lock,
                 ticket,
-                want: Want::Request { .. },
+                want: Want::Request { mode, .. },
                 flags,
                 ..
             } if !flags.intersects(NOT_PLAIN) => {
                 let request = Request {
                     asked: at,
+                    wanted: *mode,
+                    flags: *flags,
                     queued: None,
                     granted: None,
                 };
@@ -106,8 +160,9 @@ fn requests(history: &History) -> BTreeMap<&Resource, BTreeMap<Lock, Request>> {
                 let (Some(mut request), Some(resource)) = (request, history.resource(*lock)) else {
                     continue;
                 };
-                if end.status == Status::Granted {
-                    request.granted = Some((at, end.token));
+                if let (Status::Granted, Some(mode)) = (end.status, end.mode) {
+                    let token = end.token;
+                    request.granted = Some(Granted { at, token, mode });
                     found.entry(resource).or_default().insert(*lock, request);
                 }
             }
@@ -149,6 +204,51 @@ mod tests {
             story.end(2, two, Mode::Pr, 8);
             story.end(1, one, Mode::Pr, 7);
             assert_eq!(check(&story.history).is_ok(), good);
+        }
+    }
+
+    /// Both were granted by a master that was lost, and the first did not hear of it.
+    #[test]
+    fn what_is_granted_anew_may_have_had_its_turn_in_time() {
+        let token = |epoch: u64, count: u64| (epoch << 40) + count;
+        let slot = |story: &Story| {
+            let of = story.resource();
+            SlotId::of(of.lockspace, &of.name).number()
+        };
+        let pr = (Mode::Pr, RequestFlags::empty());
+        for (anew, (mode, flags), again, good) in [
+            (Some(3), pr, token(3, 1), true),
+            (None, pr, token(3, 1), false),
+            (Some(2), pr, token(3, 1), false),
+            (Some(4), pr, token(3, 1), false),
+            (Some(3), pr, token(2, 9), false),
+            (
+                Some(3),
+                (Mode::Ex, RequestFlags::empty()),
+                token(3, 1),
+                false,
+            ),
+            (Some(3), (Mode::Ex, RequestFlags::ALTPR), token(3, 1), true),
+            (Some(3), (Mode::Ex, RequestFlags::ALTCW), token(3, 1), false),
+        ] {
+            let mut story = Story::new();
+            let resource = story.resource();
+            let want = Want::Request { resource, mode };
+            let one = story.ask_with(1, want, flags, None);
+            story.queued(1, one, 5);
+            let two = story.request(2, Mode::Pr);
+            story.queued(2, two, 6);
+            story.end(2, two, Mode::Pr, token(2, 8));
+            let unlock = story.ask(2, Want::Unlock);
+            story.end_without(2, unlock);
+            if let Some(epoch) = anew {
+                let slot = slot(&story);
+                story.recovered(slot ^ 1, 3);
+                story.recovered(slot, epoch);
+            }
+            story.end(1, one, mode, again);
+            let found = check(&story.history);
+            assert_eq!(found.is_ok(), good, "{anew:?} {mode} {flags:?} {again}");
         }
     }
 

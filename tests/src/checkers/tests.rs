@@ -1,6 +1,6 @@
 //! Histories made up by hand, one resource, one lock a session.
 
-use dlm_core::{LockId, LockspaceId, Mode, RequestFlags, ResourceName, Status, Tick, Token};
+use dlm_core::{Epoch, LockId, LockspaceId, Mode, RequestFlags, ResourceName, Status, Tick, Token};
 
 use super::{ClientId, End, Fact, History, Lock, Resource, Stored, Ticket, Want};
 use crate::sim::ProcessId;
@@ -43,6 +43,11 @@ impl Story {
     pub(super) fn fact(&mut self, fact: Fact) {
         self.now = self.now.plus(1);
         self.history.push(self.now, ProcessId(0), fact);
+    }
+
+    pub(super) fn recovered(&mut self, slot: u32, epoch: u32) {
+        let epoch = Epoch(epoch);
+        self.fact(Fact::Recovered { slot, epoch });
     }
 
     pub(super) fn ask_with(

@@ -10,7 +10,8 @@
 //! for an unlock, or is gone.
 //!
 //! **Not valid** is a value where a session is gone that may have been writing it, where somebody said so
-//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store. What a
+//! (`IVVALBLK`), or where the slot was made anew from what its clients knew; until the next store. A store
+//! that was asked for and not answered when its session claimed what it has is part of that. What a
 //! session that is gone had asked for may still be granted to it, up to the moment when the servers purge
 //! it; and what it had when its slot was made anew is not known before.
 
@@ -31,6 +32,8 @@ struct Store {
     /// Its place in the history.
     asked: usize,
     done: Option<usize>,
+    /// It was under way when its session claimed.
+    claimed: bool,
 }
 
 /// What is known of one resource's value. All places are places in the history.
@@ -51,12 +54,14 @@ impl Value {
     }
 
     fn allows(&self, read: &Stored, asked: usize, anew: &[(usize, usize)]) -> bool {
-        let settled = self.settled(asked).map(|store| store.asked);
+        let last = self.settled(asked);
+        let settled = last.map(|store| store.asked);
         let after = |place: usize| settled.is_none_or(|settled| settled <= place);
         match read {
             Stored::NotValid => {
                 let anew = anew.iter().map(|(_, until)| until);
-                self.reasons.iter().chain(anew).any(|&reason| after(reason))
+                let claimed = last.is_some_and(|store| store.claimed);
+                claimed || self.reasons.iter().chain(anew).any(|&reason| after(reason))
             }
             Stored::Valid(bytes) => {
                 let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
@@ -179,9 +184,13 @@ impl<'a> Reader<'a> {
                 None
             }
             Fact::Ended { lock, ticket, end } => self.ends(place, *lock, *ticket, end),
-            Fact::Recovered { slot } => {
+            Fact::Recovered { slot, .. } => {
                 let until = self.lives.unknown_until(*slot, place);
                 self.anew.entry(*slot).or_default().push((place, until));
+                None
+            }
+            Fact::Claimed { client, slot } => {
+                self.claims(*client, *slot);
                 None
             }
             _ => {
@@ -230,6 +239,7 @@ impl<'a> Reader<'a> {
                 by: (lock, ticket),
                 asked: place,
                 done: None,
+                claimed: false,
             });
         }
     }
@@ -262,6 +272,20 @@ impl<'a> Reader<'a> {
         let last = value.settled(asked).map(|store| &store.value);
         let text = format!("{lock:?} read {read:?}; what was stored before is {last:?}");
         (!allowed).then_some((resource, text))
+    }
+
+    /// What a session had under way in a slot is made anew with the rest.
+    fn claims(&mut self, client: ClientId, slot: u32) {
+        for (resource, value) in &mut self.values {
+            if SlotId::of(resource.lockspace, &resource.name).number() != slot {
+                continue;
+            }
+            let stores = value.stores.iter_mut();
+            let theirs = stores.filter(|store| store.by.0.client == client);
+            for store in theirs.filter(|store| store.done.is_none()) {
+                store.claimed = true;
+            }
+        }
     }
 
     /// A session is gone: what it may have been writing may be not valid, unless it gave all back.
@@ -462,13 +486,40 @@ mod tests {
         assert_eq!(check(&early.history), Ok(()));
     }
 
+    /// The slot is made anew, then a value is stored, then that is claimed. What is stored after the claim is
+    /// stored at the new master.
+    #[test]
+    fn a_store_that_is_claimed_is_made_anew_with_its_slot() {
+        let slot_of = |story: &Story| {
+            let of = story.resource();
+            SlotId::of(of.lockspace, &of.name).number()
+        };
+        for (claims, before, good) in [(3, true, true), (3, false, false), (9, true, false)] {
+            let mut story = stored();
+            story.granted(3, Mode::Ex, 3);
+            let (client, slot) = (Story::client(claims), slot_of(&story));
+            story.recovered(slot, 2);
+            let claimed = Fact::Claimed { client, slot };
+            if !before {
+                story.fact(claimed.clone());
+            }
+            let unlock = story.stores(3, Some(b"two"));
+            if before {
+                story.fact(claimed);
+            }
+            story.end_without(3, unlock);
+            story.reads(4, Mode::Pr, Stored::NotValid);
+            assert_eq!(check(&story.history).is_ok(), good, "{claims} {before}");
+        }
+    }
+
     #[test]
     fn a_recovery_of_its_slot_is_a_reason() {
         for (other, good) in [(0, true), (1, false)] {
             let mut story = stored();
             let of = story.resource();
             let slot = SlotId::of(of.lockspace, &of.name).number();
-            story.fact(Fact::Recovered { slot: slot ^ other });
+            story.recovered(slot ^ other, 2);
             story.reads(2, Mode::Pr, Stored::NotValid);
             assert_eq!(check(&story.history).is_ok(), good);
         }

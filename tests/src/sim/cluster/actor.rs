@@ -24,9 +24,37 @@ const PAUSE_US_MAX: u64 = 120_000;
 /// locks, so some wait for each other.
 const PATIENCE_US_MAX: u64 = 1_500_000;
 
+/// What clients do most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taste {
+    /// Everything.
+    Any,
+    /// They keep their locks and convert them, also where they wait for each other.
+    Converts,
+}
+
+impl Taste {
+    /// That of a seed.
+    pub(super) const fn of(seed: u64) -> Self {
+        match seed / 16 % 4 {
+            3 => Self::Converts,
+            _ => Self::Any,
+        }
+    }
+
+    /// Of ten acts on a lock that is held, so many convert it; and so many either that or end it.
+    const fn acts(self) -> (u64, u64) {
+        match self {
+            Self::Any => (3, 5),
+            Self::Converts => (8, 9),
+        }
+    }
+}
+
 /// A client's will.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Actor {
+    taste: Taste,
     /// When it acts next.
     pub(super) next: Tick,
     /// It gives everything back and says goodbye.
@@ -37,8 +65,9 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) const fn new(now: Tick) -> Self {
+    pub(super) const fn new(now: Tick, taste: Taste) -> Self {
         Self {
+            taste,
             next: now,
             leaving: false,
             finishing: false,
@@ -137,12 +166,13 @@ impl Actor {
             .filter_map(|(&lock, mine)| Some((lock, mine.held()?)))
             .collect();
         let wanted = random.below(10);
+        let (converts, ends) = self.taste.acts();
         match random.pick(&idle) {
-            Some((lock, held)) if wanted < 3 => {
+            Some((lock, held)) if wanted < converts => {
                 let to = self.mode(random);
                 Some(self.convert(random, lock, held, to))
             }
-            Some((lock, held)) if wanted < 5 => Some(self.unlock(random, lock, held)),
+            Some((lock, held)) if wanted < ends => Some(self.unlock(random, lock, held)),
             _ if book.locks.len() < LOCKS_MAX => Some(self.request(random, book)),
             _ => None,
         }

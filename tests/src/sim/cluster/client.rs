@@ -57,7 +57,7 @@ impl Client {
             session: None,
             book: Book::new(ClientId(0), tally.clone()),
             tally,
-            actor: Actor::new(now),
+            actor: Actor::new(now, setup.taste),
             begins: now,
             streams: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -335,7 +335,10 @@ impl Client {
                 self.sent.insert(*op, (kind, ticket));
             }
             ToServer::Claims { slot, epoch, .. } => {
-                self.floors.insert(*slot, *epoch);
+                if self.floors.insert(*slot, *epoch) != Some(*epoch) {
+                    let (client, slot) = (self.id(), slot.number());
+                    out.push(Output::Fact(Fact::Claimed { client, slot }));
+                }
             }
             _ => {}
         }

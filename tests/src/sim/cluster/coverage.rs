@@ -142,7 +142,7 @@ fn from_history(tally: &Tally, history: &History) {
     let mut leading = std::collections::BTreeSet::new();
     for entry in history.entries() {
         match &entry.fact {
-            Fact::Recovered { slot } => {
+            Fact::Recovered { slot, .. } => {
                 recovering.insert(*slot);
                 tally.saw(Seen::Recovered);
             }

@@ -8,7 +8,7 @@
 //! | `book.rs` | what a client has and wants, as the checkers are told it |
 //! | `actor.rs` | what a client does next |
 //! | `coverage.rs` | what took part in a run, and how often it has to |
-//! | `storm.rs` | a plan of faults: one master after the other is lost |
+//! | `plan/` | plans of faults that are apt to something |
 //! | `sabotage.rs` | faults put into a cluster on purpose, to see that they are found |
 //! | `run.rs` | a whole run of one seed, and its checks |
 
@@ -17,14 +17,16 @@ mod book;
 mod client;
 mod coverage;
 mod message;
+mod plan;
 mod run;
 mod sabotage;
 mod server;
-mod storm;
 
+pub use actor::Taste;
 pub use client::Client;
 pub use coverage::{Covered, Seen, Tally};
 pub use message::Message;
+pub use plan::Course;
 pub use run::{Outcome, Scenario, run};
 pub use sabotage::Sabotage;
 pub use server::Server;
@@ -58,6 +60,8 @@ pub struct Setup {
     pub role: Role,
     /// How many servers there are; server n is process n - 1.
     pub servers: u32,
+    /// What clients are like.
+    pub taste: Taste,
     /// What is counted.
     pub tally: Tally,
     /// What is wrong on purpose.

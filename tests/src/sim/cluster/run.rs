@@ -10,9 +10,11 @@ use dlm_server::storage::{ClusterId, Founding, Identity, MemoryStorage};
 use super::super::faults::Coverage;
 use super::super::log::{LogDisk, server_at};
 use super::super::network::Traffic;
-use super::super::{Faults, Plan, ProcessId, World, report};
+use super::super::{Faults, ProcessId, World, report};
 use super::coverage::Covered;
-use super::{Client, Order, Part, Role, Sabotage, Server, Setup, TIMING, Tally, storm};
+use super::{
+    Client, Course, Order, Part, Role, Sabotage, Server, Setup, TIMING, Tally, Taste, plan,
+};
 use crate::checkers::{Fact, Violation, check_safety, faultless, forgotten, progress};
 
 /// How many servers there are.
@@ -34,16 +36,15 @@ const FINISH_US: u64 = 3_000_000;
 /// those before in the queue have their turn.
 const ANSWER_US_MAX: u64 = 10_000_000;
 
-/// Of so many seeds one has a plan of its own.
-const STORM_ONE_IN: u64 = 4;
-
 /// What a run is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scenario {
     /// Nothing goes wrong.
     pub calm: bool,
-    /// One master after the other is lost, and nothing else; one seed of some is so in any case.
-    pub storm: bool,
+    /// What its faults are apt to; that of its seed where nothing is said.
+    pub course: Option<Course>,
+    /// What its clients are like; as its seed says where nothing is said.
+    pub taste: Option<Taste>,
     /// What is wrong on purpose.
     pub sabotage: Option<Sabotage>,
 }
@@ -80,6 +81,7 @@ fn world(seed: u64, scenario: Scenario, tally: &Tally) -> World<Part> {
     let setup = |role| Setup {
         role,
         servers: SERVERS,
+        taste: scenario.taste.unwrap_or_else(|| Taste::of(seed)),
         tally: tally.clone(),
         sabotage: scenario.sabotage,
     };
@@ -115,11 +117,8 @@ pub fn run(seed: u64, scenario: Scenario) -> Result<Outcome, (Violation, Box<Wor
         pause_us: 250_000,
         lasts_us_max: 4_500_000,
     };
-    let mut plan = if scenario.storm || seed.is_multiple_of(STORM_ONE_IN) {
-        storm::draw(seed, &faults)
-    } else {
-        Plan::draw(seed, &faults)
-    };
+    let course = scenario.course.unwrap_or_else(|| Course::of(seed));
+    let mut plan = plan::draw(seed, course, &faults);
     if scenario.calm {
         plan.faults.drain(..plan.faults.len() - 1);
     }

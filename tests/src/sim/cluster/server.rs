@@ -320,7 +320,10 @@ impl Server {
             }
             let slot_number = slot.number();
             if before.0 != at.epoch && at.origin == Origin::Lost {
-                out.push(Output::Fact(Fact::Recovered { slot: slot_number }));
+                out.push(Output::Fact(Fact::Recovered {
+                    slot: slot_number,
+                    epoch: at.epoch,
+                }));
             }
             if at.serving {
                 out.push(Output::Fact(Fact::Served { slot: slot_number }));
