@@ -42,11 +42,11 @@ pub enum Blocked {
     Fence {
         /// The session.
         session: Named,
-        /// Whether its fence is the configured command; else its lease is waited for.
+        /// Whether its fence is the command; else its lease is waited for.
         command: bool,
         /// How often that failed.
         failures: u32,
-        /// Why it failed the last time; empty where it did not.
+        /// Why it failed the last time, or cannot be run; empty where it did not and can.
         failure: String,
     },
     /// A dead session's journal is to be replayed.
@@ -121,7 +121,12 @@ impl fmt::Display for Blocked {
                 write!(f, "the locks of {session} wait for its fence")?;
                 match (command, failures) {
                     (false, _) => f.write_str(", which is the end of its lease"),
-                    (true, 0) => f.write_str(" command to end"),
+                    (true, 0) if failure.is_empty() => f.write_str(" command to end"),
+                    (true, 0) => write!(
+                        f,
+                        ", and {failure}; when the machine is surely down: dlm fence confirm {}",
+                        session.number
+                    ),
                     (true, failures) => write!(
                         f,
                         ", which failed {failures} times, the last time with \"{failure}\"; when the machine is \

@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_core::cluster::{
-    ClusterState, Command, Death, FenceOutcome, Fenced, NamedReplay, Phase, Timing,
+    ClusterState, Command, Death, FenceNeed, FenceOutcome, Fenced, NamedReplay, Phase, Timing,
 };
 use dlm_core::{Epoch, Incarnation, LockspaceId, SessionId, SlotId, Tick};
 
@@ -284,15 +284,16 @@ impl<R: Copy> Coordinator<R> {
         }
     }
 
-    /// The lease alone is the fence of who wants no command, or where none is configured. Whoever is dead
+    /// The command is the fence of whoever had a lockspace open. Where none is configured the lease alone
+    /// is, unless that is not enough for the lockspace: then it waits for somebody's word. Whoever is dead
     /// because its lease ran out here has ended by its own clock before; one that was evicted may still
     /// hold a lease that any leader gave it, so that a full one is waited for.
     fn fence(&mut self, now: Tick, state: &ClusterState, duties: &mut Vec<Duty<R>>) {
-        let wanted: Vec<(SessionId, bool)> = state.fences_wanted().collect();
+        let wanted: Vec<(SessionId, FenceNeed)> = state.fences_wanted().collect();
         let is_wanted = |id: &SessionId| wanted.iter().any(|(wanted, _)| wanted == id);
         self.fence_after.retain(|session, _| is_wanted(session));
-        for &(session, command) in &wanted {
-            if command && self.fences {
+        for &(session, need) in &wanted {
+            if need > FenceNeed::Lease && self.fences {
                 let may = self
                     .fence_after
                     .get(&session)
@@ -300,6 +301,9 @@ impl<R: Copy> Coordinator<R> {
                 if may && self.fencing.insert(session) {
                     duties.push(Duty::Fence(session));
                 }
+                continue;
+            }
+            if need == FenceNeed::Command {
                 continue;
             }
             let over = match state.sessions().get(&session).map(|one| &one.phase) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dlm_core::cluster::{ClusterState, Origin, Phase};
+use dlm_core::cluster::{ClusterState, FenceNeed, Origin, Phase};
 use dlm_core::{LockspaceId, SessionId, Tick};
 use glockwork_proto::wire;
 use glockwork_proto::wire::blocked::By;
@@ -21,11 +21,14 @@ pub fn blocked(node: &Node, now: Tick) -> Vec<wire::Blocked> {
     if node.lease_left_us(now).is_none() {
         let ours = |server| Some(server) == Some(node.server());
         let masters = state.slots().filter_map(|(_, slot)| slot.master);
-        all.push(wire::Blocked {
-            server: node.server().0,
-            slots: masters.filter(|master| ours(master.server)).count() as u32,
-            ..by(By::NoLease)
-        });
+        match masters.filter(|master| ours(master.server)).count() as u32 {
+            0 => {}
+            slots => all.push(wire::Blocked {
+                server: node.server().0,
+                slots,
+                ..by(By::NoLease)
+            }),
+        }
     }
     of_slots(state, &mut all);
     of_masters(node, &mut all);
@@ -101,16 +104,19 @@ fn of_masters(node: &Node, all: &mut Vec<wire::Blocked>) {
 /// Fences and replays.
 fn of_the_dead(node: &Node, all: &mut Vec<wire::Blocked>) {
     let state = node.state();
-    for (session, wants_command) in state.fences_wanted() {
+    let configured = node.has_fence_command();
+    for (session, need) in state.fences_wanted() {
         let phase = state.sessions().get(&session).map(|one| &one.phase);
         let Some(Phase::Dead { fence, .. }) = phase else {
             continue;
         };
-        let failure = fence.failure.clone().map(String::from);
+        let none = "no fence command is configured";
+        let missing = (need == FenceNeed::Command && !configured).then(|| none.to_owned());
+        let failure = fence.failure.clone().map(String::from).or(missing);
         all.push(wire::Blocked {
             failures: fence.failures,
             failure: failure.unwrap_or_default(),
-            command: wants_command && node.has_fence_command(),
+            command: need == FenceNeed::Command || (need > FenceNeed::Lease && configured),
             ..of_session(state, By::Fence, session)
         });
     }

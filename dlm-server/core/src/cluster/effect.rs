@@ -1,7 +1,7 @@
 //! What the servers have to do about an applied command. Every server gets all of them, in order, and
 //! does its part: the leader the fences, a master what becomes of its slots, all what becomes of sessions.
 
-use super::fencing::Replay;
+use super::fencing::{FenceNeed, Replay};
 use super::sessions::Death;
 use super::slots::{Master, Origin};
 use crate::ids::{Epoch, Incarnation, LockspaceId, ServerId, SessionId};
@@ -66,9 +66,8 @@ pub enum Effect {
     FenceWanted {
         /// Whom.
         session: SessionId,
-        /// Whether a lockspace that it has open wants the configured command run; without one, its own
-        /// lease has run out, and that is the fence.
-        command: bool,
+        /// How.
+        need: FenceNeed,
     },
     /// A fence failed: the session stays as it is until one does not.
     FenceFailed {

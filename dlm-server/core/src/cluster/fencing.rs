@@ -63,13 +63,33 @@ pub struct Replay {
     pub by: Option<SessionId>,
 }
 
+/// How a dead session has to be fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FenceNeed {
+    /// It has no lockspace open: that its lease is over is enough.
+    Lease,
+    /// By the fence command; where none is configured, that its lease is over is enough.
+    Configured,
+    /// A lockspace that it has open was made with [`fenced`](super::ClusterOptions::fenced): by the fence command,
+    /// or by somebody who vouches for it, even where no command is configured.
+    Command,
+}
+
 impl ClusterState {
-    /// The dead sessions that are not fenced, and whether the configured command is wanted for each. For a
-    /// leader that begins.
-    pub fn fences_wanted(&self) -> impl Iterator<Item = (SessionId, bool)> {
+    /// The dead sessions that are not fenced, and how each is to be. For a leader that begins.
+    pub fn fences_wanted(&self) -> impl Iterator<Item = (SessionId, FenceNeed)> {
         let dead = self.sessions.iter();
         dead.filter(|(_, session)| matches!(session.phase, Phase::Dead { .. }))
-            .map(|(&id, _)| (id, self.wants_fence_command(id)))
+            .map(|(&id, _)| (id, self.fence_need(id)))
+    }
+
+    pub(super) fn fence_need(&self, session: SessionId) -> FenceNeed {
+        let open = self.lockspaces_of(session);
+        let needs = open.map(|id| match self.lockspaces[&id].options.fenced {
+            true => FenceNeed::Command,
+            false => FenceNeed::Configured,
+        });
+        needs.max().unwrap_or(FenceNeed::Lease)
     }
 
     /// The replays that are under way. For a leader that begins.
@@ -98,11 +118,6 @@ impl ClusterState {
         self.replays_wanted()
             .filter(move |replay| replay.by == Some(by) && replay.lockspace == lockspace)
             .map(|replay| replay.dead)
-    }
-
-    pub(super) fn wants_fence_command(&self, session: SessionId) -> bool {
-        let mut open = self.lockspaces_of(session);
-        open.any(|id| self.lockspaces[&id].options.fenced)
     }
 
     pub(super) fn fence_result(

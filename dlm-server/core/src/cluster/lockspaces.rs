@@ -16,9 +16,9 @@ use crate::message::LockspaceOptions;
 pub struct ClusterOptions {
     /// What the lock table is told.
     pub locks: LockspaceOptions,
-    /// Whether the locks of a dead session are given away only after the configured fence command
-    /// succeeded. Without, or with no command configured, its lease alone is the fence: enough for whoever
-    /// checks tokens, or writes nothing that others read.
+    /// Whether the locks of a dead session are given away only after the fence command succeeded, or
+    /// somebody vouched for the session, even where no command is configured. Otherwise its lease alone is
+    /// the fence there: enough for whoever checks tokens, or writes nothing that others read.
     pub fenced: bool,
     /// Whether they are given away only after another session has replayed its journal.
     pub replayed: bool,

@@ -56,7 +56,7 @@ use alloc::vec::Vec;
 
 pub use command::{Attest, Command, CommandRefusal, Join, NamedReplay, Reply, ServerStarted};
 pub use effect::Effect;
-pub use fencing::{Fence, FenceOutcome, Fenced, Replay, Replays};
+pub use fencing::{Fence, FenceNeed, FenceOutcome, Fenced, Replay, Replays};
 pub use lockspaces::{ClusterOptions, Lockspace};
 pub use numbers::{EndedLockspace, LockspaceNumbers};
 pub use servers::{Life, Process, Role, Server, Versions};

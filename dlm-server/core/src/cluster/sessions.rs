@@ -235,7 +235,7 @@ impl ClusterState {
         effects.push(Effect::SessionDied { session, why });
         effects.push(Effect::FenceWanted {
             session,
-            command: self.wants_fence_command(session),
+            need: self.fence_need(session),
         });
         Ok(Reply::Done)
     }

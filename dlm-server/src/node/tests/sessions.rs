@@ -129,17 +129,14 @@ fn a_goodbye_leaves_nothing_behind() {
     });
 }
 
-/// Where no fence command is wanted, its own lease is its fence.
+/// Where no fence command is configured, its own lease is its fence.
 #[test]
 fn a_session_that_expires_is_fenced_and_purged_and_its_waiters_are_granted() {
     seeds(|seed| {
         for fenced in [false, true] {
-            let options = ClusterOptions {
-                fenced,
-                ..ClusterOptions::default()
-            };
+            let options = ClusterOptions::default();
             let mut world = World::new(seed, &[]);
-            world.fences = true;
+            world.fences = fenced;
             for server in 0..3 {
                 world.start(server);
             }
@@ -169,6 +166,29 @@ fn a_session_that_expires_is_fenced_and_purged_and_its_waiters_are_granted() {
             assert_eq!(world.clients[0].status(other), None);
             assert!(world.clients[0].dead);
         }
+    });
+}
+
+/// A lockspace that is not content with the lease: no command is configured, and somebody has to vouch.
+#[test]
+fn where_the_lease_is_not_enough_and_no_command_is_configured_somebody_vouches() {
+    seeds(|seed| {
+        let options = ClusterOptions {
+            fenced: true,
+            ..ClusterOptions::default()
+        };
+        let mut world = World::with_clients(seed, 2, options);
+        let held = world.clients[0].lock(1, "a", Mode::Ex);
+        world.until_status(0, held, Status::Granted);
+        let waits = world.clients[1].lock(1, "a", Mode::Ex);
+        let session = world.clients[0].session().expect("it joined");
+        world.clients[0].silent = true;
+        world.run(3 * dlm_core::cluster::Timing::DEFAULT.session_lease_us);
+        let leader = world.leader().expect("a leader");
+        assert_eq!(world.node(leader).state().fences_wanted().count(), 1);
+        assert_eq!(world.clients[1].status(waits), None);
+        world.clients[1].ask(Call::FenceConfirmed { session });
+        world.until_status(1, waits, Status::Granted);
     });
 }
 

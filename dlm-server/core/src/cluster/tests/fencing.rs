@@ -15,12 +15,9 @@ fn a_dead_session_is_purged_when_it_is_fenced() {
         refused(CommandRefusal::SessionLives)
     );
     assert_eq!(cluster.expire(session), Reply::Done);
-    let command = false;
-    assert!(
-        cluster
-            .effects
-            .contains(&Effect::FenceWanted { session, command })
-    );
+    let need = FenceNeed::Configured;
+    let wanted = Effect::FenceWanted { session, need };
+    assert!(cluster.effects.contains(&wanted));
     let reason = Reason::lossy("the power switch does not answer");
     for failures in 1..3 {
         let outcome = FenceOutcome::Failed(reason.clone());
@@ -28,7 +25,7 @@ fn a_dead_session_is_purged_when_it_is_fenced() {
         assert_eq!(cluster.effects, [Effect::FenceFailed { session, failures }]);
     }
     let wanted: Vec<_> = cluster.state.fences_wanted().collect();
-    assert_eq!(wanted, [(session, false)]);
+    assert_eq!(wanted, [(session, FenceNeed::Configured)]);
     assert_eq!(cluster.fence(session), Reply::Done);
     assert!(cluster.purged(session));
     assert_eq!(
@@ -46,7 +43,7 @@ fn a_journal_is_replayed_before_the_purge_and_other_lockspaces_do_not_wait() {
     cluster.open(other, "fs", true);
     cluster.expire(dead);
     let wanted: Vec<_> = cluster.state.fences_wanted().collect();
-    assert_eq!(wanted, [(dead, true)]);
+    assert_eq!(wanted, [(dead, FenceNeed::Command)]);
     cluster.fence(dead);
     let replay = Replay {
         dead,

@@ -19,7 +19,7 @@ fn forced_epochs_leave_no_number_that_may_have_been_used() {
     let session_next = cluster.state.session_next().0;
     assert!(session_next - before.session_next().0 >= FORCED_SESSIONS);
     let wanted: Vec<_> = cluster.state.fences_wanted().collect();
-    assert_eq!(wanted, [(session, true)]);
+    assert_eq!(wanted, [(session, FenceNeed::Command)]);
     cluster.start(1, 11);
     assert_eq!(cluster.counts(), BTreeMap::from([(1, 256)]));
     assert!(cluster.join(2).0 > FORCED_SESSIONS);
