@@ -40,8 +40,8 @@ struct Store {
 #[derive(Clone, Debug, Default)]
 struct Value {
     stores: Vec<Store>,
-    /// When there was a reason for it not to be valid.
-    reasons: Vec<usize>,
+    /// When there was a reason for it not to be valid; and the operation that says so, where one does.
+    reasons: Vec<(usize, Option<(Lock, Ticket)>)>,
     /// The last moment when perhaps no lock was on the resource.
     empty: usize,
 }
@@ -61,7 +61,8 @@ impl Value {
             Stored::NotValid => {
                 let anew = anew.iter().map(|(_, until)| until);
                 let claimed = last.is_some_and(|store| store.claimed);
-                claimed || self.reasons.iter().chain(anew).any(|&reason| after(reason))
+                let mut reasons = self.reasons.iter().map(|(reason, _)| reason).chain(anew);
+                claimed || reasons.any(|&reason| after(reason))
             }
             Stored::Valid(bytes) => {
                 let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
@@ -210,8 +211,9 @@ impl<'a> Reader<'a> {
             return;
         };
         self.asked.insert((lock, ticket), (place, want));
-        // The flags of the last request or conversion count for an unlock, too, as in fs/dlm: with IVVALBLK
-        // among them it marks, and stores nothing.
+        // A lock keeps the flags of its last request or conversion, and those of an unlock come on top, as in
+        // fs/dlm (`lkb_exflags`): with IVVALBLK in either an unlock marks, and stores nothing. A conversion
+        // that failed has left its flags, too.
         let mut marks = flags.contains(RequestFlags::IVVALBLK);
         match want {
             Want::Request { .. } | Want::Convert { .. } if marks => {
@@ -232,7 +234,7 @@ impl<'a> Reader<'a> {
             return;
         }
         if marks {
-            of.reasons.push(place);
+            of.reasons.push((place, Some((lock, ticket))));
         } else if let (true, Some(value)) = (flags.contains(RequestFlags::VALBLK), value) {
             of.stores.push(Store {
                 value: value.clone(),
@@ -258,12 +260,13 @@ impl<'a> Reader<'a> {
             .stores
             .iter()
             .position(|store| store.by == (lock, ticket));
-        if let Some(store) = store {
-            if matches!(end.status, Status::Granted | Status::Unlocked) {
-                value.stores[store].done = Some(place);
-            } else {
-                value.stores.remove(store);
-            }
+        let done = matches!(end.status, Status::Granted | Status::Unlocked);
+        if let Some(store) = store.filter(|_| done) {
+            value.stores[store].done = Some(place);
+        } else if !done {
+            // What failed moved nothing.
+            value.stores.retain(|store| store.by != (lock, ticket));
+            value.reasons.retain(|(_, by)| *by != Some((lock, ticket)));
         }
         let read = end.value.as_ref()?;
         let slot = SlotId::of(resource.lockspace, &resource.name).number();
@@ -310,7 +313,7 @@ impl<'a> Reader<'a> {
             };
             if let Some(resource) = self.history.resource(*lock) {
                 let value = self.values.entry(resource).or_default();
-                value.reasons.push(until);
+                value.reasons.push((until, None));
             }
         }
         self.asked.retain(|(lock, _), _| lock.client != gone);
@@ -364,7 +367,7 @@ fn writes(held: Option<Mode>, want: &Want) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use dlm_core::SessionId;
+    use dlm_core::{SessionId, Token};
 
     use super::super::tests::Story;
     use super::*;
@@ -436,6 +439,34 @@ mod tests {
         read_only.end_without(3, unlock);
         read_only.reads(4, Mode::Pr, Stored::NotValid);
         assert_eq!(check(&read_only.history), Ok(()));
+    }
+
+    /// That counts for the unlock, until another conversion.
+    #[test]
+    fn ivvalblk_of_the_last_conversion_marks_with_the_unlock() {
+        for (another, good) in [(false, true), (true, false)] {
+            let mut story = stored();
+            story.granted(3, Mode::Ex, 3);
+            let want = || Want::Convert { mode: Mode::Pr };
+            let flags = RequestFlags::NOQUEUE | RequestFlags::IVVALBLK;
+            let marks = story.ask_with(3, want(), flags, None);
+            let mut end = End {
+                status: Status::TryFailed,
+                mode: Some(Mode::Ex),
+                token: Token(3),
+                value: None,
+            };
+            story.ended(3, marks, end.clone());
+            if another {
+                let convert = story.ask_with(3, want(), RequestFlags::NOQUEUE, None);
+                end.value = None;
+                story.ended(3, convert, end);
+            }
+            let unlock = story.ask(3, Want::Unlock);
+            story.end_without(3, unlock);
+            story.reads(4, Mode::Pr, Stored::NotValid);
+            assert_eq!(check(&story.history).is_ok(), good, "{another}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::super::process::{Birth, InputOf};
 use super::super::{Input, Output, ProcessId, Random, StreamKey};
 use super::actor::Actor;
 use super::book::Book;
-use super::coverage::{Reply, Seen};
+use super::coverage::{Reply, Said, Seen};
 use super::sabotage::AtClient;
 use super::{Message, Order, Out, Part, Setup, TIMING, Tally, endpoint, place_at};
 use crate::checkers::{ClientId, Fact, Lock, Ticket};
@@ -217,20 +217,26 @@ impl Client {
         let FromServer::Event { slot, event, .. } = message else {
             return;
         };
+        let counts = |of: Option<(SlotId, Epoch)>| {
+            let floor = |slot| self.floors.get(&slot).copied().unwrap_or_default();
+            of.is_none_or(|(slot, epoch)| epoch >= floor(slot))
+        };
+        let comes =
+            |(first, of): Said| counts(of) && self.streams.values().any(|open| *open == first);
         match event {
             Event::Done(done) => {
                 if let Some(&(kind, _)) = self.sent.get(&done.op) {
-                    self.tally.heard(Reply::Op(session, done.op), over, kind);
+                    let what = Reply::Op(session, done.op);
+                    self.tally.heard(what, over, kind, comes);
                 }
             }
             Event::ClaimsTaken { slot, epoch } => {
                 let what = Reply::Claims(session, *slot, *epoch);
-                self.tally.heard(what, over, Seen::LostClaimsReply);
+                let kind = Seen::LostClaimsReply;
+                self.tally.heard(what, over, kind, comes);
             }
             Event::Queued { op, lock, serial } => {
-                let floor = |slot| self.floors.get(&slot).copied().unwrap_or_default();
-                let counts = slot.is_none_or(|(slot, epoch)| epoch >= floor(slot));
-                if let (Some(&(_, Some(ticket))), true) = (self.sent.get(op), counts) {
+                if let (Some(&(_, Some(ticket))), true) = (self.sent.get(op), counts(*slot)) {
                     let mut facts = Vec::new();
                     self.book.queued(*lock, ticket, *serial, &mut facts);
                     out.extend(facts.into_iter().map(Output::Fact));

@@ -251,11 +251,16 @@ impl Server {
         let Some(&(key, session)) = self.keys.get(&stream) else {
             return;
         };
-        if let FromServer::Event { event, .. } = &message {
+        if let FromServer::Event {
+            event, slot: of, ..
+        } = &message
+        {
+            let said = (key, *of);
             match event {
-                Event::Done(done) => self.tally.said(Reply::Op(session, done.op), key),
+                Event::Done(done) => self.tally.said(Reply::Op(session, done.op), said),
                 Event::ClaimsTaken { slot, epoch } => {
-                    self.tally.said(Reply::Claims(session, *slot, *epoch), key);
+                    let claims = Reply::Claims(session, *slot, *epoch);
+                    self.tally.said(claims, said);
                 }
                 _ => {}
             }

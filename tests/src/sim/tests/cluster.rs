@@ -3,6 +3,8 @@
 mod sabotage;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sim::cluster::{Course, Covered, Outcome, Scenario, Seen, Taste, run};
 use crate::sim::faults::Coverage;
@@ -10,40 +12,57 @@ use crate::sim::report::{Report, attempt, seeds};
 
 const CALM: &str = "sim::tests::cluster::where_nothing_goes_wrong_nobody_is_lost";
 const LOST: &str = "sim::tests::cluster::nothing_is_lost";
+const SAME: &str = "sim::tests::cluster::the_same_seed_makes_the_same_run";
 const ONCE: &str = "sim::tests::cluster::what_found_something_once_is_well";
 
 /// What a run of the tests looks at, and a long one.
 const SEEDS: u64 = 200;
 const SEEDS_LONG: u64 = 10_000;
 
-/// As many at once as this machine has processors for.
-const THREADS: u64 = 2;
+/// After so many a long run says how far it is.
+const SAID_EVERY: u64 = 100;
 
-fn good(seed: u64, scenario: Scenario, test: &'static str) -> Outcome {
-    attempt(seed, test, || run(seed, scenario)).unwrap_or_else(|(violation, world)| {
-        panic!("{}", Report::new(seed, test, violation, &world.history))
-    })
-}
-
+/// Runs all of them, as many at once as there are processors for it, and says of each that failed what and
+/// how at once.
+///
+/// # Panics
+/// If any failed.
 fn all(seeds: std::ops::Range<u64>, scenario: Scenario, test: &'static str) -> Vec<Outcome> {
-    let part = |number| {
-        let seeds = seeds.clone().filter(move |seed| seed % THREADS == number);
-        move || {
-            seeds
-                .map(|seed| good(seed, scenario, test))
-                .collect::<Vec<_>>()
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicU64::new(seeds.start);
+    let failed = Mutex::new(Vec::new());
+    let work = || {
+        let mut outcomes = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return outcomes;
+            }
+            let one = || attempt(seed, test, || run(seed, scenario));
+            match std::panic::catch_unwind(one) {
+                Ok(Ok(outcome)) => outcomes.push(outcome),
+                Ok(Err((violation, world))) => {
+                    eprintln!("{}", Report::new(seed, test, violation, &world.history));
+                    failed.lock().expect("nobody panics here").push(seed);
+                }
+                Err(_) => failed.lock().expect("nobody panics here").push(seed),
+            }
+            if long() && (seed + 1).is_multiple_of(SAID_EVERY) {
+                let failed = failed.lock().expect("nobody panics here");
+                eprintln!("{test}: {} of {}; failed {failed:?}", seed + 1, seeds.end);
+            }
         }
     };
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..THREADS)
-            .map(|number| scope.spawn(part(number)))
-            .collect();
-        let outcomes = parts.into_iter().flat_map(|part| {
-            part.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        outcomes.collect()
-    })
+    let outcomes = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let done = parts.into_iter().map(|part| part.join());
+        done.flat_map(|outcomes| outcomes.expect("nobody panics here"))
+            .collect()
+    });
+    let mut failed = failed.into_inner().expect("nobody panics here");
+    failed.sort_unstable();
+    assert_eq!(failed, Vec::<u64>::new(), "seeds that failed");
+    outcomes
 }
 
 fn long() -> bool {
@@ -106,6 +125,11 @@ fn where_nothing_goes_wrong_nobody_is_lost() {
             Seen::StaleLeader,
             Seen::ServerLeaseRanOut,
             Seen::ServerBeganAgain,
+            Seen::LostRequestReply,
+            Seen::LostConvertReply,
+            Seen::LostUnlockReply,
+            Seen::LostCancelReply,
+            Seen::LostClaimsReply,
         ];
         let seen: BTreeMap<Seen, u64> = none
             .into_iter()
@@ -118,7 +142,7 @@ fn where_nothing_goes_wrong_nobody_is_lost() {
 
 #[test]
 fn the_same_seed_makes_the_same_run() {
-    let one = |seed| good(seed, Scenario::default(), LOST);
+    let one = |seed| all(seed..seed + 1, Scenario::default(), SAME).remove(0);
     for seed in seeds(3) {
         assert_eq!(one(seed), one(seed), "seed {seed}");
         assert_ne!(one(seed).trace, one(seed + 1000).trace, "seeds differ");
