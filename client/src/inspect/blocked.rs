@@ -127,6 +127,12 @@ impl fmt::Display for Blocked {
                         ", and {failure}; when the machine is surely down: dlm fence confirm {}",
                         session.number
                     ),
+                    (true, 1) => write!(
+                        f,
+                        ", which failed with \"{failure}\" and is tried again; when the machine is surely down: \
+                         dlm fence confirm {}",
+                        session.number
+                    ),
                     (true, failures) => write!(
                         f,
                         ", which failed {failures} times, the last time with \"{failure}\"; when the machine is \

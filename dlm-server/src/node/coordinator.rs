@@ -75,6 +75,8 @@ pub(super) struct Coordinator<R> {
     proposed: BTreeMap<Purpose, Tick>,
     /// Fence commands that run, and when the next attempt of those that failed may begin.
     fencing: BTreeSet<SessionId>,
+    /// Those whose fence command succeeded here, until the log says so: it is run once.
+    fenced: BTreeSet<SessionId>,
     fence_after: BTreeMap<SessionId, Tick>,
     replays: BTreeMap<(SessionId, LockspaceId, SessionId), Tick>,
     arrivals: BTreeMap<(SlotId, Epoch), Tick>,
@@ -104,6 +106,7 @@ impl<R: Copy> Coordinator<R> {
             rounds: BTreeMap::new(),
             proposed: BTreeMap::new(),
             fencing: BTreeSet::new(),
+            fenced: BTreeSet::new(),
             fence_after: BTreeMap::new(),
             replays: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -204,11 +207,14 @@ impl<R: Copy> Coordinator<R> {
         (session, outcome): (SessionId, FenceOutcome),
         duties: &mut Vec<Duty<R>>,
     ) {
+        let now = self.time(now);
         self.fencing.remove(&session);
-        if matches!(outcome, FenceOutcome::Failed(_)) {
-            let after = self.time(now).plus(self.timing.fence_retry_us);
-            self.fence_after.insert(session, after);
+        if matches!(outcome, FenceOutcome::Done(_)) {
+            self.fenced.insert(session);
+            return self.propose_fenced(now, session, Fenced::Command, duties);
         }
+        let after = now.plus(self.timing.fence_retry_us);
+        self.fence_after.insert(session, after);
         duties.push(Duty::Propose(Command::FenceResult { session, outcome }));
     }
 
@@ -292,7 +298,12 @@ impl<R: Copy> Coordinator<R> {
         let wanted: Vec<(SessionId, FenceNeed)> = state.fences_wanted().collect();
         let is_wanted = |id: &SessionId| wanted.iter().any(|(wanted, _)| wanted == id);
         self.fence_after.retain(|session, _| is_wanted(session));
+        self.fenced.retain(is_wanted);
         for &(session, need) in &wanted {
+            if self.fenced.contains(&session) {
+                self.propose_fenced(now, session, Fenced::Command, duties);
+                continue;
+            }
             if need > FenceNeed::Lease && self.fences {
                 let may = self
                     .fence_after
@@ -315,11 +326,21 @@ impl<R: Copy> Coordinator<R> {
             };
             let over = *self.fence_after.entry(session).or_insert(over);
             if over <= now {
-                let outcome = FenceOutcome::Done(Fenced::Lease);
-                let fenced = Command::FenceResult { session, outcome };
-                self.propose(now, Purpose::Fenced(session), fenced, duties);
+                self.propose_fenced(now, session, Fenced::Lease, duties);
             }
         }
+    }
+
+    fn propose_fenced(
+        &mut self,
+        now: Tick,
+        session: SessionId,
+        by: Fenced,
+        duties: &mut Vec<Duty<R>>,
+    ) {
+        let outcome = FenceOutcome::Done(by);
+        let fenced = Command::FenceResult { session, outcome };
+        self.propose(now, Purpose::Fenced(session), fenced, duties);
     }
 
     fn count_replays(&mut self, now: Tick, state: &ClusterState, duties: &mut Vec<Duty<R>>) {
@@ -469,6 +490,38 @@ mod tests {
             woken + TIMING.session_lease_us,
         );
         assert!(duties.iter().any(is_expire));
+    }
+
+    /// The log takes a while to say that the session is fenced.
+    #[test]
+    fn a_fence_command_that_succeeded_is_not_run_again() {
+        let mut state = state();
+        let mut apply = |at, command| state.apply(LogIndex(at), command, &mut Vec::new());
+        let name = Name::new("locks").expect("a name");
+        let (session, options, why) = (SESSION, None, Death::Evicted);
+        let open = Command::OpenLockspace {
+            session,
+            name,
+            options,
+        };
+        apply(4, open);
+        apply(5, Command::Expire { session, why });
+        let mut coordinator: Coordinator<()> = Coordinator::new(TIMING, true);
+        let mut duties = Vec::new();
+        coordinator.tick(Tick(0), Context(0), &state, &mut duties);
+        assert!(duties.contains(&Duty::Fence(session)));
+        duties.clear();
+        let done = FenceOutcome::Done(Fenced::Command);
+        coordinator.fence_ended(Tick(5_000), (session, done.clone()), &mut duties);
+        for now in (10_000..2 * PROPOSE_AGAIN_US).step_by(10_000) {
+            coordinator.tick(Tick(now), Context(now), &state, &mut duties);
+        }
+        let fenced = Duty::Propose(Command::FenceResult {
+            session,
+            outcome: done,
+        });
+        assert!(!duties.contains(&Duty::Fence(session)));
+        assert_eq!(duties.iter().filter(|duty| **duty == fenced).count(), 2);
     }
 
     /// As a server that is alone, on a machine that is busy: what it asked for waits until it runs again.
