@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::call::{Call, CallAnswer, CallId};
 use crate::cluster::{Command, Death, ServerStarted};
-use crate::ids::{Epoch, Incarnation, LockId, OpId, SessionId, Tick};
+use crate::ids::{Epoch, Incarnation, LockId, LogIndex, OpId, SessionId, Tick};
 use crate::link::Event;
 use crate::recovery::ImageChunk;
 use crate::slot::SlotId;
@@ -27,6 +27,8 @@ pub enum PeerMessage {
         incarnation: Incarnation,
         /// As it was sent.
         sent: Tick,
+        /// The last entry that the leader had applied then.
+        applied: LogIndex,
     },
     /// To the leader: a client's call that came here.
     Relay {

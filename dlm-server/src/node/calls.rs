@@ -190,7 +190,12 @@ impl Node {
             }
             Renewal::Server { incarnation, reply } => {
                 if let ReplyTo::Server(to, sent) = reply {
-                    self.send(to, PeerMessage::Renewed { incarnation, sent }, out);
+                    let renewed = PeerMessage::Renewed {
+                        incarnation,
+                        sent,
+                        applied: self.state.applied(),
+                    };
+                    self.send(to, renewed, out);
                 }
             }
         }

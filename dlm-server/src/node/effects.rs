@@ -56,6 +56,7 @@ impl Node {
                     options,
                 };
                 self.all(&opened, out);
+                self.opened(session, out);
             }
             Effect::LockspaceLeft {
                 session, lockspace, ..

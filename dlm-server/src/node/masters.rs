@@ -26,6 +26,7 @@ use super::config::HELD_BACK_MAX;
 use super::ledger::Ledger;
 use super::message::{Notice, Output};
 use super::moves::{Arrival, Departure};
+use super::unopened::Unopened;
 use super::words;
 
 /// Which master: a slot in an epoch.
@@ -39,6 +40,8 @@ pub(super) struct Masters {
     gate: VecDeque<(Key, Work)>,
     /// Work that waits for the log.
     early: BTreeMap<Key, Vec<Work>>,
+    /// Work that waits until its lockspace is open.
+    pub(super) unopened: Unopened,
     /// Operations on many locks: the masters that have not answered, and how many locks went so far.
     everywhere: BTreeMap<(SessionId, OpId), (BTreeSet<Key>, u32)>,
     /// Sessions that masters want evicted.
@@ -82,7 +85,7 @@ pub(super) enum Work {
 }
 
 impl Work {
-    const fn session(&self) -> Option<SessionId> {
+    pub(super) const fn session(&self) -> Option<SessionId> {
         match self {
             Self::Operation(operation) => Some(operation.session),
             Self::Claims { session, .. } => Some(*session),
@@ -173,6 +176,12 @@ impl Node {
     }
 
     fn do_work(&mut self, key: Key, work: Work, out: &mut Vec<Output>) {
+        if let Some(work) = self.wait_for_opening(key, work) {
+            self.do_opened_work(key, work, out);
+        }
+    }
+
+    pub(super) fn do_opened_work(&mut self, key: Key, work: Work, out: &mut Vec<Output>) {
         match work {
             Work::Operation(operation) => self.operate(key, operation, out),
             Work::Claims {
@@ -481,6 +490,13 @@ impl Node {
             self.streams.held_back(operation.session, false);
             self.not_master(key, operation.session, Some(operation.op), out);
         }
+        let unopened = self.masters.unopened.keys();
+        let unopened: Vec<_> = unopened.filter(|(_, of)| *of == key).copied().collect();
+        for at in unopened {
+            for work in self.no_longer_waits(at) {
+                self.do_opened_work(key, work, out);
+            }
+        }
         let everywhere = self.masters.everywhere.keys().copied();
         for asked in everywhere.collect::<Vec<_>>() {
             self.purged(key, asked, 0, out);
@@ -494,6 +510,7 @@ impl Node {
             waiting.retain(|work| work.session() != Some(session));
             !waiting.is_empty()
         });
+        self.masters.unopened.retain(|(of, _), _| *of != session);
         self.masters.evict.remove(&session);
     }
 }

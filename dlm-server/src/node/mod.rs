@@ -17,6 +17,7 @@
 //! | `log.rs` | entries and snapshots become the state; which process this is by them |
 //! | `effects.rs` | what an applied entry means for masters and streams; the slot map |
 //! | `masters.rs` | how work finds its slot's master, and the gate that the lease opens |
+//! | `unopened.rs` | work in lockspaces that this server has yet to hear of |
 //! | `moves.rs`, `ledger.rs` | a slot's table on its way, and what goes with it so that nothing is applied twice |
 //! | `streams.rs`, `requests.rs` | generations, numbers, events that wait to be acknowledged |
 //! | `calls.rs` | clients' calls; keepalives are relayed |
@@ -47,6 +48,7 @@ mod sight;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod unopened;
 mod wishes;
 mod words;
 
@@ -283,9 +285,14 @@ impl Node {
                 let reply = ReplyTo::Server(from, sent);
                 self.renew(Renewal::Server { incarnation, reply });
             }
-            PeerMessage::Renewed { incarnation, sent } => {
+            PeerMessage::Renewed {
+                incarnation,
+                sent,
+                applied,
+            } => {
                 self.lease.renewed(self.incarnation, incarnation, sent);
                 self.open_gate(out);
+                self.heard_of_openings(sent, applied, out);
             }
             PeerMessage::Relay { call, asked } => {
                 self.call(ReplyTo::Relay(from, call), asked, out);

@@ -1,5 +1,9 @@
 //! What this server wants put into the log. It is read off the server's own state and said to the leader
 //! until the log has it, so that no message and no leader is too many to lose.
+//!
+//! What is new is said at once, and what is new after that with the next tick: each time costs an entry of
+//! the log, and all of a lost server's slots are served within a few milliseconds. An entry for each of them
+//! would keep the disks busy for longer than a lease.
 
 use dlm_core::Tick;
 use dlm_core::cluster::{ServerStarted, Versions};
@@ -15,6 +19,8 @@ use super::message::{Output, PeerMessage, Proposal};
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     again: Tick,
+    /// Not before then, however much there is that is new.
+    not_before: Tick,
     hurried: bool,
     last: Vec<Proposal>,
 }
@@ -36,7 +42,8 @@ impl Node {
     /// Tells the leader, where there is one.
     pub(super) fn wish(&mut self, out: &mut Vec<Output>) {
         let again = self.wishes.again <= self.now;
-        let Some(leader) = self.leader.filter(|_| again || self.wishes.hurried) else {
+        let hurried = self.wishes.hurried && self.wishes.not_before <= self.now;
+        let Some(leader) = self.leader.filter(|_| again || hurried) else {
             return;
         };
         self.wishes.hurried = false;
@@ -45,6 +52,9 @@ impl Node {
             return;
         }
         self.wishes.again = self.now.plus(ASK_AGAIN_US);
+        if !wishes.is_empty() {
+            self.wishes.not_before = self.now.plus(self.config.timing.tick_us);
+        }
         self.wishes.last.clone_from(&wishes);
         for proposal in wishes {
             self.send(leader, PeerMessage::Propose(proposal), out);

@@ -15,7 +15,7 @@ pub(super) struct Disk {
 }
 
 /// So many writes are synced together.
-const GROUP_MAX: usize = 64;
+const GROUP_MAX: usize = 256;
 
 impl Disk {
     /// Takes over a storage. It is closed when this is dropped and what was given is written.

@@ -3,7 +3,7 @@
 use dlm_core::call::CallId;
 use dlm_core::cluster::ServerStarted;
 use dlm_core::peer::{PeerMessage, Proposal};
-use dlm_core::{Epoch, Incarnation, SessionId, Tick};
+use dlm_core::{Epoch, Incarnation, LogIndex, SessionId, Tick};
 
 use super::call::{call, call_answer, versions};
 use super::cluster::{serving, slot_id, started, text};
@@ -75,6 +75,7 @@ fn message(wire: wire::PeerItem) -> Result<PeerMessage, WireError> {
         Kind::Renewed(lease) => PeerMessage::Renewed {
             incarnation: Incarnation(lease.incarnation),
             sent: Tick(lease.sent_us),
+            applied: LogIndex(lease.applied),
         },
         Kind::Relay(relay) => PeerMessage::Relay {
             call: CallId(relay.call),

@@ -54,7 +54,14 @@ fn item(message: PeerMessage) -> wire::PeerItem {
     let kind = match message {
         PeerMessage::Raft(bytes) => Kind::Raft(bytes.into()),
         PeerMessage::Renew { incarnation, sent } => Kind::Renew(lease(incarnation, sent)),
-        PeerMessage::Renewed { incarnation, sent } => Kind::Renewed(lease(incarnation, sent)),
+        PeerMessage::Renewed {
+            incarnation,
+            sent,
+            applied,
+        } => Kind::Renewed(wire::LeaseRenewal {
+            applied: applied.0,
+            ..lease(incarnation, sent)
+        }),
         PeerMessage::Relay { call: id, asked } => Kind::Relay(wire::RelayedCall {
             call: id.0,
             asked: Some(wire::CallAsked {
@@ -85,6 +92,7 @@ const fn lease(incarnation: Incarnation, sent: Tick) -> wire::LeaseRenewal {
     wire::LeaseRenewal {
         incarnation: incarnation.0,
         sent_us: sent.0,
+        applied: 0,
     }
 }
 

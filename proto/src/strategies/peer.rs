@@ -292,7 +292,10 @@ pub(crate) fn message() -> impl Strategy<Value = PeerMessage> {
     prop_oneof![
         1 => vec(any::<u8>(), 0..300).prop_map(PeerMessage::Raft),
         1 => lease().prop_map(|(incarnation, sent)| PeerMessage::Renew { incarnation, sent }),
-        1 => lease().prop_map(|(incarnation, sent)| PeerMessage::Renewed { incarnation, sent }),
+        1 => (lease(), any::<u64>()).prop_map(|((incarnation, sent), applied)| {
+            let applied = LogIndex(applied);
+            PeerMessage::Renewed { incarnation, sent, applied }
+        }),
         3 => (id(), call()).prop_map(|(call, asked)| PeerMessage::Relay { call, asked }),
         3 => (id(), call_answer())
             .prop_map(|(call, answer)| PeerMessage::Relayed { call, answer }),

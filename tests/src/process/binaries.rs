@@ -20,16 +20,15 @@ impl Binaries {
     }
 
     fn build() -> Self {
-        // A test is in target/PROFILE/deps.
-        let test = std::env::current_exe().expect("a test has a path");
-        let profile = test
-            .ancestors()
-            .find(|path| path.file_name().is_some_and(|name| name == "deps"))
-            .and_then(Path::parent)
-            .expect("a test is in the target directory");
+        // A test is in target/PROFILE/deps, a program in target/PROFILE.
+        let this = std::env::current_exe().expect("a program has a path");
+        let dir = this.parent().expect("a program is in a directory");
+        let is_deps = dir.file_name().is_some_and(|name| name == "deps");
+        let above = dir.parent().filter(|_| is_deps);
+        let profile: &Path = above.unwrap_or(dir);
         // `cargo test --workspace` has built them; a build apart would have other features, and so build half
         // of the dependencies again.
-        if ["dlm", "dlm-server"]
+        if ["dlm", "dlm-server", "failover"]
             .iter()
             .all(|name| profile.join(name).exists())
         {
@@ -40,6 +39,7 @@ impl Binaries {
         cargo
             .args(["build", "--quiet", "--offline", "--bins"])
             .args(["--package", "dlm-server", "--package", "dlm-client"])
+            .args(["--package", "tests"])
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -51,7 +51,7 @@ impl Binaries {
         Self(profile.to_owned())
     }
 
-    /// One of them: `dlm`, `dlm-server`.
+    /// One of them: `dlm`, `dlm-server`, `failover`.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

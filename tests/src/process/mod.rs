@@ -5,16 +5,27 @@
 //! dropped, and nothing else ever is. When a test fails, the servers' logs are shown. Every wait has an end.
 //!
 //! [`Witness`] is a file to which holders of locks write while they hold them, and which is judged afterwards.
+//! [`Contender`] is a client's process that takes locks and writes there, [`Stage`] all of these together.
 
 mod address;
 mod binaries;
 mod child;
+mod contend;
+mod contender;
+mod masters;
+mod pulse;
 mod servers;
+mod stage;
 mod witness;
 
 pub use binaries::Binaries;
 pub use child::Process;
+pub use contend::{ContendOptions, LOCKSPACE, contend, kept_name};
+pub use contender::{Contender, Contending, Said};
+pub use masters::{Masters, master_of, not_served};
+pub use pulse::{Pulse, PulseFile, now_us};
 pub use servers::{Servers, ServersOptions};
+pub use stage::{Stage, StageOptions, Verdict};
 pub use witness::Witness;
 
 use std::time::Duration;

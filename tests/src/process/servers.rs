@@ -1,12 +1,16 @@
 //! A cluster of `dlm-server` processes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -23,6 +27,8 @@ pub struct ServersOptions {
     pub count: usize,
     /// What else each server's command line has: `--allow-faults`, say.
     pub arguments: Vec<String>,
+    /// Servers whose files are somewhere else, and where.
+    pub elsewhere: BTreeMap<usize, PathBuf>,
 }
 
 impl Default for ServersOptions {
@@ -30,6 +36,7 @@ impl Default for ServersOptions {
         Self {
             count: 3,
             arguments: Vec::new(),
+            elsewhere: BTreeMap::new(),
         }
     }
 }
@@ -168,6 +175,27 @@ impl Servers {
         serde_json::from_slice(&document).ok()
     }
 
+    /// What a server's metrics are, where it was started with `--metrics-listen`.
+    ///
+    /// # Panics
+    /// If it serves none.
+    pub async fn metrics(&mut self, number: usize) -> String {
+        let said = self.process(number).said();
+        let at = said.rsplit("metrics are at http://").next();
+        let at = at.and_then(|rest| rest.split('/').next());
+        let at = at.expect("the server says where they are").to_owned();
+        let mut connection = TcpStream::connect(&at).await.expect("its metrics");
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+        let mut reply = String::new();
+        let asking = async {
+            connection.write_all(request.as_bytes()).await?;
+            connection.read_to_string(&mut reply).await
+        };
+        let asked = timeout(ANSWER_WAIT, asking).await.expect("its metrics");
+        asked.expect("its metrics");
+        reply
+    }
+
     /// What `dlm` says, asked at `endpoint`; none where it takes longer than it may. It is ended then.
     ///
     /// # Panics
@@ -203,7 +231,9 @@ impl Servers {
     }
 
     fn run(&mut self, number: usize) {
-        let data = self.dir.path().join(format!("server{number}"));
+        let own = || self.dir.path().join(format!("server{number}"));
+        let elsewhere = self.options.elsewhere.get(&number).cloned();
+        let data = elsewhere.unwrap_or_else(own);
         fs::create_dir_all(&data).expect("a directory for a server");
         let mut command = Command::new(Binaries::built().path("dlm-server"));
         command.arg("--listen").arg(self.endpoint(number));

@@ -15,13 +15,18 @@
 //!
 //! A process that is stopped cannot say when. So a lock that its holder loses, or whose holder dies, counts as
 //! held up to the last thing that was done under it; whoever does something later is found out.
+//!
+//! Between looking whether a lock is lost and writing there is a moment in which a process can be stopped, and
+//! then it writes late: that is what SEMANTICS.md says of operations in flight, and no fault of the locks. Who
+//! does both in [`Witness::moment`] is not stopped there by a test that stops processes in [`Witness::still`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use dlm_core::{LockId, LockspaceId, Mode, RequestFlags, ResourceName, Status, Tick, Token};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::checkers::{
     ClientId, End, Fact, History, Lock, Resource, Ticket, Violation, Want, exclusion, tokens,
@@ -95,8 +100,42 @@ impl Witness {
         self.append(&format!("died - {client} -\n"))
     }
 
+    /// Runs `act` in one piece, as far as [`still`](Self::still) goes. Several may be in theirs at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn moment<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        self.locked(FlockOperation::LockShared, act)
+    }
+
+    /// Runs `act` while nobody is in a [`moment`](Self::moment).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn still<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        self.locked(FlockOperation::LockExclusive, act)
+    }
+
+    fn locked<T>(&self, how: FlockOperation, act: impl FnOnce() -> T) -> io::Result<T> {
+        let file = self.open()?;
+        flock(&file, how)?;
+        let done = act();
+        flock(&file, FlockOperation::Unlock)?;
+        Ok(done)
+    }
+
+    /// What is in it so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap_or_default()
+    }
+
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(&self.0)
+    }
+
     fn append(&self, line: &str) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
+        let mut file = self.open()?;
         // One write, so that nothing stands in the midst of a line.
         file.write_all(line.as_bytes())
     }

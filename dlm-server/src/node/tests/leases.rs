@@ -11,7 +11,7 @@ use super::seeds;
 use super::world::World;
 
 /// A name whose slot this server masters.
-fn name_at(world: &World, server: usize) -> String {
+pub(super) fn name_at(world: &World, server: usize) -> String {
     let names = (0..).map(|number| format!("n{number}"));
     let mut its = names.filter(|text| world.master_of(SlotId::of(SPACE, &name(text))) == server);
     its.next().expect("it has slots")

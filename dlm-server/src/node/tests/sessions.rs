@@ -7,6 +7,7 @@ use dlm_core::{Mode, Owner, Refusal, Status};
 
 use super::super::Notice;
 use super::client::{SPACE, name};
+use super::leases::name_at;
 use super::seeds;
 use super::world::World;
 use dlm_core::SlotId;
@@ -43,6 +44,43 @@ impl World {
         self.until(&name, |world| world.clients[client].answer(op).is_some());
         assert_eq!(self.clients[client].status(op), Some(status), "{name}");
     }
+}
+
+/// A server that is behind with the log serves on as long as its lease holds.
+#[test]
+fn who_opened_a_lockspace_is_not_refused_by_a_server_that_has_yet_to_hear_of_it() {
+    seeds(|seed| {
+        let mut world = World::with_clients(seed, 1, ClusterOptions::default());
+        let opens = world.client();
+        let never = world.client();
+        // Their streams are open then.
+        world.run(500_000);
+        let behind = world.follower();
+        let text = name_at(&world, behind);
+        world.cut(behind);
+        let session = world.clients[opens].session().expect("it joined");
+        let nonce = world.clients[opens].nonce;
+        let space = Name::new("space").expect("a name");
+        world.clients[opens].ask(Call::OpenLockspace {
+            session,
+            nonce,
+            name: space.clone(),
+            options: None,
+        });
+        world.until("the lockspace opens", |world| {
+            world.clients[opens].spaces.contains_key(&space)
+        });
+        let locked = world.clients[opens].lock(1, &text, Mode::Pr);
+        let gone = world.clients[never].lock(1, &text, Mode::Pr);
+        world.run(20_000);
+        assert_eq!(world.clients[opens].status(locked), None);
+        assert!(world.node(behind).holds_lease(world.now));
+        world.heal();
+        world.until_status(opens, locked, Status::Granted);
+        let refused = Status::Refused(Refusal::NoSuchLockspace);
+        world.until_status(never, gone, refused);
+        assert_eq!(world.master_of(SlotId::of(SPACE, &name(&text))), behind);
+    });
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl AtServer {
             message: PeerMessage::Renewed {
                 incarnation,
                 sent: now,
+                applied: node.state().applied(),
             },
         });
         renewed.into_iter().collect()
@@ -109,7 +110,11 @@ impl AtServer {
     pub(super) fn renews(&self, node: &Node, message: &PeerMessage) -> Option<PeerMessage> {
         match *message {
             PeerMessage::Renew { incarnation, sent } if self.leads(node) => {
-                Some(PeerMessage::Renewed { incarnation, sent })
+                Some(PeerMessage::Renewed {
+                    incarnation,
+                    sent,
+                    applied: node.state().applied(),
+                })
             }
             _ => None,
         }
