@@ -9,12 +9,15 @@
 
 use std::collections::BTreeMap;
 
-use dlm_core::{Mode, Status, Token};
+use dlm_core::{LockspaceBase, Mode, ResourceName, Status, Token};
 
 use super::exclusion::Book;
-use super::{Fact, History, Lock, Resource, Violation};
+use super::{Fact, History, Lock, Violation};
 
 const PROPERTY: &str = "tokens";
+
+/// What tokens are of: they go on where a lockspace ended and was opened again under its name.
+type Named<'a> = (LockspaceBase, &'a ResourceName);
 
 /// Checks it.
 ///
@@ -22,7 +25,7 @@ const PROPERTY: &str = "tokens";
 /// The first grant whose token is not larger.
 pub fn check(history: &History) -> Result<(), Violation> {
     // The largest token of each lock in each mode.
-    let mut grants: BTreeMap<&Resource, BTreeMap<(Lock, Mode), Token>> = BTreeMap::new();
+    let mut grants: BTreeMap<Named<'_>, BTreeMap<(Lock, Mode), Token>> = BTreeMap::new();
     let mut book = Book::default();
     for entry in history.entries() {
         book.take(&entry.fact);
@@ -36,7 +39,8 @@ pub fn check(history: &History) -> Result<(), Violation> {
         let Some(resource) = history.resource(*lock) else {
             continue;
         };
-        let before = grants.entry(resource).or_default();
+        let named = (resource.lockspace.base(), &resource.name);
+        let before = grants.entry(named).or_default();
         let relied = book
             .0
             .get(lock)
@@ -64,6 +68,8 @@ pub fn check(history: &History) -> Result<(), Violation> {
 
 #[cfg(test)]
 mod tests {
+    use dlm_core::LockspaceId;
+
     use super::super::Want;
     use super::super::tests::Story;
     use super::*;
@@ -90,6 +96,24 @@ mod tests {
             story.granted(2, Mode::Ex, 8);
             story.end(1, first, Mode::Ex, token);
             assert_eq!(check(&story.history).is_ok(), good);
+        }
+    }
+
+    #[test]
+    fn tokens_grow_over_a_lockspace_that_ended() {
+        for (second, good) in [(8, true), (7, false)] {
+            let mut story = Story::new();
+            story.granted(1, Mode::Ex, 7);
+            story.ask(1, Want::Unlock);
+            let mut resource = story.resource();
+            resource.lockspace = LockspaceId(resource.lockspace.0 + 1);
+            let want = Want::Request {
+                resource,
+                mode: Mode::Ex,
+            };
+            let again = story.ask(2, want);
+            story.end(2, again, Mode::Ex, second);
+            assert_eq!(check(&story.history).is_ok(), good, "{second}");
         }
     }
 

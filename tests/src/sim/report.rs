@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::checkers::{History, Violation};
 
-/// The environment's variable for the one seed to run.
+/// The environment's variable for the seeds to run.
 pub const SEED: &str = "GLOCKWORK_SEED";
 
 /// The environment's variable that makes everything be printed.
@@ -57,14 +57,24 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
-/// The seeds to run: the one that the environment names, or the first `count`.
+/// The seeds to run: those that the environment names, one (`7`) or all from one up to another one
+/// (`100..200`); or the first `count`.
 ///
 /// # Panics
-/// If the environment's seed is no number.
+/// If the environment names something else.
 pub fn seeds(count: u64) -> std::ops::Range<u64> {
-    let one = std::env::var(SEED).ok();
-    let one = one.map(|seed| seed.parse().expect("GLOCKWORK_SEED is a number"));
-    one.map_or(0..count, |seed: u64| seed..seed + 1)
+    std::env::var(SEED).map_or(0..count, |text| {
+        let named = named(&text);
+        named.unwrap_or_else(|| panic!("{SEED} is `7` or `100..200`, and not `{text}`"))
+    })
+}
+
+fn named(text: &str) -> Option<std::ops::Range<u64>> {
+    if let Some((first, end)) = text.split_once("..") {
+        return Some(first.parse().ok()?..end.parse().ok()?);
+    }
+    let one: u64 = text.parse().ok()?;
+    Some(one..one + 1)
 }
 
 /// Whether everything is to be printed.
@@ -95,6 +105,12 @@ mod tests {
     use super::*;
     use crate::checkers::Fact;
     use crate::sim::ProcessId;
+
+    #[test]
+    fn seeds_are_one_or_a_range() {
+        let named = [named("7"), named("100..200"), named("x"), named("1..")];
+        assert_eq!(named, [Some(7..8), Some(100..200), None, None]);
+    }
 
     #[test]
     fn a_report_names_the_seed_the_property_the_facts_and_the_way_back() {

@@ -1,7 +1,7 @@
 //! What a client does next: few resources, so that it is in the others' way.
 
 use dlm_core::cluster::Name;
-use dlm_core::link::OperationKind;
+use dlm_core::link::{EverywhereKind, OperationKind};
 use dlm_core::value::{Transfer, VALUE_BYTES_DEFAULT};
 use dlm_core::{LockId, Mode, Owner, RequestFlags, ResourceName, Tick, ValueBlock};
 use glock_core::session::Input;
@@ -31,6 +31,8 @@ pub enum Taste {
     Any,
     /// They keep their locks and convert them, also where they wait for each other.
     Converts,
+    /// They open one lockspace more now and then, and leave it again; it ends when nobody has it open.
+    Spaces,
 }
 
 impl Taste {
@@ -38,6 +40,7 @@ impl Taste {
     pub(super) const fn of(seed: u64) -> Self {
         match seed / 16 % 4 {
             3 => Self::Converts,
+            2 => Self::Spaces,
             _ => Self::Any,
         }
     }
@@ -45,7 +48,7 @@ impl Taste {
     /// Of ten acts on a lock that is held, so many convert it; and so many either that or end it.
     const fn acts(self) -> (u64, u64) {
         match self {
-            Self::Any => (3, 5),
+            Self::Any | Self::Spaces => (3, 5),
             Self::Converts => (8, 9),
         }
     }
@@ -94,13 +97,12 @@ impl Actor {
             return None;
         }
         if book.spaces.len() < LOCKSPACES && !self.finishing {
-            let text = format!("lockspace {}", book.spaces.len());
-            let ticket = book.called(format!("opens {text}"), facts);
-            return Some(Input::OpenLockspace {
-                ticket,
-                name: Name::new(text).expect("a name"),
-                options: None,
-            });
+            return Some(opens(book, facts));
+        }
+        if self.taste == Taste::Spaces
+            && let Some(input) = self.comes_and_goes(random, book, facts)
+        {
+            return Some(input);
         }
         if !self.finishing && random.per_mille(4) {
             self.leaving = true;
@@ -111,6 +113,24 @@ impl Actor {
         let (kind, patience_us) = self.operation(now, random, book)?;
         let ticket = book.asks(now, &kind, patience_us, facts);
         Some(Input::Operate { ticket, kind })
+    }
+
+    /// One lockspace more is opened, or left where no lock is in it.
+    fn comes_and_goes(
+        self,
+        random: &mut Random,
+        book: &mut Book,
+        facts: &mut Vec<Fact>,
+    ) -> Option<Input> {
+        if book.spaces.len() <= LOCKSPACES {
+            let wants = !self.finishing && !self.leaving && random.per_mille(60);
+            return wants.then(|| opens(book, facts));
+        }
+        let lockspace = book.unused().filter(|_| random.per_mille(200))?;
+        Some(Input::Everywhere {
+            ticket: book.leaves(facts),
+            kind: EverywhereKind::LeaveLockspace { lockspace },
+        })
     }
 
     fn operation(
@@ -295,5 +315,16 @@ impl Actor {
             }
             _ => None,
         }
+    }
+}
+
+/// The next lockspace is opened.
+fn opens(book: &mut Book, facts: &mut Vec<Fact>) -> Input {
+    let text = format!("lockspace {}", book.spaces.len());
+    let ticket = book.called(format!("opens {text}"), facts);
+    Input::OpenLockspace {
+        ticket,
+        name: Name::new(text).expect("a name"),
+        options: None,
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Mine {
     pub(super) patience_us: u64,
     /// Somebody wants it.
     pub(super) blocked: bool,
+    /// In which lockspace it is.
+    space: Option<LockspaceId>,
     /// It was requested with a value block, without which it never stores one.
     pub(super) values: bool,
 }
@@ -65,6 +67,8 @@ pub(super) struct Book {
     pub(super) locks: BTreeMap<LockId, Mine>,
     tickets: BTreeMap<Ticket, (LockId, What)>,
     calls: BTreeSet<Ticket>,
+    /// The last lockspace is being left.
+    leaves: Option<Ticket>,
     next_ticket: u64,
     next_lock: u64,
 }
@@ -79,6 +83,7 @@ impl Book {
             locks: BTreeMap::new(),
             tickets: BTreeMap::new(),
             calls: BTreeSet::new(),
+            leaves: None,
             next_ticket: 1,
             next_lock: 1,
         }
@@ -94,6 +99,20 @@ impl Book {
             what,
         });
         SessionTicket(ticket.0)
+    }
+
+    /// The lockspace that was opened last, where no lock is in it.
+    pub(super) fn unused(&self) -> Option<LockspaceId> {
+        let last = self.spaces.last().copied()?;
+        let mut locks = self.locks.values();
+        (!locks.any(|mine| mine.space == Some(last))).then_some(last)
+    }
+
+    /// It is left.
+    pub(super) fn leaves(&mut self, facts: &mut Vec<Fact>) -> SessionTicket {
+        let ticket = self.called("leaves a lockspace".to_owned(), facts);
+        self.leaves = Some(Ticket(ticket.0));
+        ticket
     }
 
     /// The session has begun.
@@ -150,6 +169,10 @@ impl Book {
             since: now,
             patience_us,
             blocked: false,
+            space: match kind {
+                OperationKind::Request { lockspace, .. } => Some(*lockspace),
+                _ => None,
+            },
             values: flags.contains(RequestFlags::VALBLK),
         });
         match what {
@@ -190,6 +213,15 @@ impl Book {
                 assert!(self.calls.remove(&ticket), "{ticket:?} {answer:?}");
                 if let Answer::Opened { lockspace, .. } = answer {
                     self.spaces.push(lockspace);
+                    if lockspace.generation() > 1 {
+                        self.tally.saw(Seen::LockspaceAgain);
+                    }
+                }
+                if self.leaves == Some(ticket) {
+                    // Where it is refused as not open, it was left before, and the answer was lost.
+                    self.leaves = None;
+                    self.spaces.pop();
+                    self.tally.saw(Seen::LockspaceLeft);
                 }
                 facts.push(Fact::Answered {
                     client: self.client,

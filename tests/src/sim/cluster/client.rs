@@ -340,15 +340,18 @@ impl Client {
                 let ticket = self.book.main(lock);
                 self.sent.insert(*op, (kind, ticket));
             }
-            ToServer::Claims { slot, epoch, .. } => {
-                if self.floors.insert(*slot, *epoch) != Some(*epoch) {
-                    let (client, slot) = (self.id(), slot.number());
-                    out.push(Output::Fact(Fact::Claimed { client, slot }));
-                }
-            }
+            ToServer::Claims { slot, epoch, .. } => self.claims((*slot, *epoch), out),
             _ => {}
         }
         let message = Message::Up(self.sabotage.says(message));
         out.push(Output::Message { stream, message });
+    }
+
+    /// It says what it has in a slot, in one message or in several, and perhaps again over another stream.
+    fn claims(&mut self, (slot, epoch): (SlotId, Epoch), out: &mut Out) {
+        if self.floors.insert(slot, epoch) != Some(epoch) {
+            let (client, slot) = (self.id(), slot.number());
+            out.push(Output::Fact(Fact::Claimed { client, slot }));
+        }
     }
 }

@@ -15,6 +15,10 @@ use crate::checkers::{Fact, History};
 pub enum Seen {
     /// A session ended by its own clock, or was told that it is dead.
     SessionLost,
+    /// A session left a lockspace.
+    LockspaceLeft,
+    /// A lockspace was opened that had ended.
+    LockspaceAgain,
     /// A session gave everything back and said goodbye.
     Goodbye,
     /// A master wanted a session evicted.
@@ -64,8 +68,10 @@ pub enum Seen {
 
 impl Seen {
     /// All, each with how often there must be one in 200 runs.
-    pub const LEAST: [(Self, u64); 23] = [
+    pub const LEAST: [(Self, u64); 25] = [
         (Self::SessionLost, 60),
+        (Self::LockspaceLeft, 500),
+        (Self::LockspaceAgain, 300),
         (Self::Goodbye, 300),
         (Self::Evicted, 500),
         (Self::Recovered, 10_000),
