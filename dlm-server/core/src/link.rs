@@ -182,7 +182,10 @@ impl Event {
                 Some(op)
             }
             Self::NotMaster { op, .. } => op,
-            Self::Blocking { .. } | Self::Orphaned { .. } | Self::ClaimsTaken { .. } => None,
+            Self::Blocking { .. }
+            | Self::Orphaned { .. }
+            | Self::OrphanPurged { .. }
+            | Self::ClaimsTaken { .. } => None,
         }
     }
 }
@@ -286,6 +289,11 @@ pub enum Event {
         lock: LockId,
         /// Whose it was.
         owner: Owner,
+    },
+    /// Somebody who looks after the cluster took an orphan away: the session has that lock no more.
+    OrphanPurged {
+        /// Which.
+        lock: LockId,
     },
     /// The answer to an operation on many locks.
     Purged {

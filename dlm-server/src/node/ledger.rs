@@ -89,7 +89,7 @@ impl Ledger {
                     let op = done.op;
                     self.sessions.entry(session).or_default().answer(op, event);
                 }
-                Event::Blocking { .. } | Event::Orphaned { .. } => {
+                Event::Blocking { .. } | Event::Orphaned { .. } | Event::OrphanPurged { .. } => {
                     notices.entry(session).or_default().push(event);
                     self.sessions.entry(session).or_default();
                 }

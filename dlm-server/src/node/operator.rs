@@ -5,6 +5,7 @@
 //! told so, and a deadlock that stands is found again.
 
 use dlm_core::deadlock::Victim;
+use dlm_core::link::Event;
 use dlm_core::recovery::{PhaseName, SlotInput, SlotOutput};
 use dlm_core::{LockspaceId, Output as TableOutput, Owner, SessionId, SlotId, Status};
 use thiserror::Error;
@@ -123,6 +124,10 @@ impl Node {
                 lockspace,
                 owner,
             };
+            let mastered = self.masters.all.get(&key);
+            let orphans = mastered.map_or_else(Vec::new, |mastered| {
+                mastered.master.table().orphans(session, (lockspace, owner))
+            });
             let mut said = self.order(key, order);
             // The session did not ask, and has no operation that this is the answer to.
             said.retain(|output| match output {
@@ -133,6 +138,10 @@ impl Node {
                 _ => true,
             });
             self.heed(key, said, out);
+            // It has them in its book still, and would claim them when this master is lost.
+            for lock in orphans {
+                self.tell(session, Some(key), Event::OrphanPurged { lock }, out);
+            }
         }
         Ordered::Purged { locks, slots }
     }

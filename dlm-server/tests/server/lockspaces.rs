@@ -215,7 +215,7 @@ async fn orphans_are_left_adopted_and_purged() {
     a.send_everywhere(purge).await;
     assert_eq!(a.purged().await, 0);
 
-    // By somebody else, and the session hears nothing of it.
+    // By somebody else: the session hears which of its locks are gone.
     let mut client = LockClient::new(channel(&server).await);
     let purge = |session| wire::PurgeRequest {
         lockspace: "test".into(),
@@ -224,6 +224,9 @@ async fn orphans_are_left_adopted_and_purged() {
     };
     let purged = client.purge(purge(a.session.0)).await.unwrap();
     assert_eq!(purged.into_inner().locks, 2);
+    for lock in [2, 3].map(LockId) {
+        assert_eq!(a.event().await, Event::OrphanPurged { lock });
+    }
     a.unlock(1).await;
     assert_eq!(a.told().await, Told::Done(1, Status::Unlocked, None));
     let nobody = client.purge(purge(999)).await.unwrap_err();

@@ -79,6 +79,9 @@ pub(super) fn event(wire: Option<wire::stream_event::Kind>) -> Result<Event, Wir
             lock: LockId(orphaned.lock),
             owner: Owner(orphaned.owner),
         },
+        Kind::OrphanPurged(orphan) => Event::OrphanPurged {
+            lock: LockId(orphan.lock),
+        },
         Kind::Purged(purged) => Event::Purged {
             op: OpId(purged.op),
             locks: purged.locks,

@@ -79,6 +79,7 @@ pub(super) fn event(event: Event) -> wire::stream_event::Kind {
             lock: lock.0,
             owner: owner.0,
         }),
+        Event::OrphanPurged { lock } => Kind::OrphanPurged(wire::OrphanPurged { lock: lock.0 }),
         Event::Purged { op, locks } => Kind::Purged(wire::Purged { op: op.0, locks }),
         Event::NotMaster { op, slot, epoch } => Kind::NotMaster(wire::NotMaster {
             op: op.map(|op| op.0),

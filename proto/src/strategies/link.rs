@@ -242,6 +242,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => (lock(), mode()).prop_map(|(lock, mode)| Event::Blocking { lock, mode }),
         1 => (lock(), any::<u64>().prop_map(Owner))
             .prop_map(|(lock, owner)| Event::Orphaned { lock, owner }),
+        1 => lock().prop_map(|lock| Event::OrphanPurged { lock }),
         1 => (op(), any::<u32>()).prop_map(|(op, locks)| Event::Purged { op, locks }),
         1 => (option::of(op()), at())
             .prop_map(|(op, (slot, epoch))| Event::NotMaster { op, slot, epoch }),

@@ -119,6 +119,7 @@ impl Session {
             Event::Queued { op, serial, .. } => self.queued(op, serial),
             Event::Blocking { lock, mode } => self.blocking(lock, mode, out),
             Event::Orphaned { lock, owner } => self.orphaned(lock, owner, out),
+            Event::OrphanPurged { lock } => self.orphan_purged(lock),
             Event::Purged { op, locks } => self.purged(server, op, locks),
             Event::NotMaster { slot, epoch, .. } => {
                 if epoch > self.map.slot(slot).epoch {
@@ -291,7 +292,7 @@ fn shows_what_was_taken(event: &Event, ops: &BTreeMap<OpId, Op>) -> bool {
         Event::Queued { op, .. } => Some(*op),
         Event::NotMaster { op, .. } => *op,
         Event::Purged { .. } | Event::ClaimsTaken { .. } => return true,
-        Event::Blocking { .. } | Event::Orphaned { .. } => None,
+        Event::Blocking { .. } | Event::Orphaned { .. } | Event::OrphanPurged { .. } => None,
     };
     let entry = op.and_then(|op| ops.get(&op));
     entry.is_some_and(|entry| entry.times == 1)

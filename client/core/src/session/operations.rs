@@ -277,6 +277,15 @@ impl Session {
             out.push(Output::Orphaned { lock, owner });
         }
     }
+
+    /// Nothing is claimed of it any more. What is under way on it is answered by itself. (That it was orphaned
+    /// may be heard later, from the master before this one.)
+    pub(super) fn orphan_purged(&mut self, lock: LockId) {
+        if let Some(entry) = self.book.get_mut(lock) {
+            (entry.granted, entry.told) = (None, None);
+            self.forget_if_gone(lock);
+        }
+    }
 }
 
 const fn value_of(kind: &mut OperationKind) -> Option<&mut ValueBlock> {

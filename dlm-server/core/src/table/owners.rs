@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{LockTable, Touched};
 use crate::flags::RequestFlags;
-use crate::ids::{LockspaceId, OpId, Owner, ResourceName, SessionId, Tick};
+use crate::ids::{LockId, LockspaceId, OpId, Owner, ResourceName, SessionId, Tick};
 use crate::message::Output;
 use crate::mode::Mode;
 use crate::resource::wait::Request;
@@ -130,13 +130,33 @@ impl LockTable {
         (lockspace, owner): (LockspaceId, Option<Owner>),
         out: &mut Vec<Output>,
     ) {
+        let keys = self.select_orphans(session, (lockspace, owner));
+        self.take_away(now, session, op, &keys, out);
+    }
+
+    fn select_orphans(
+        &self,
+        session: SessionId,
+        (lockspace, owner): (LockspaceId, Option<Owner>),
+    ) -> Vec<LockKey> {
         let is_one = |lock: &Lock| {
             lock.marks.contains(Marks::ORPHAN)
                 && owner.is_none_or(|owner| lock.owner == owner)
                 && self.resources[lock.resource].lockspace == lockspace
         };
-        let keys = self.select(session, is_one);
-        self.take_away(now, session, op, &keys, out);
+        self.select(session, is_one)
+    }
+
+    /// The orphans that [`Input::PurgeOrphans`](crate::Input::PurgeOrphans) would take away, in the order in
+    /// which they would go.
+    #[must_use]
+    pub fn orphans(
+        &self,
+        session: SessionId,
+        (lockspace, owner): (LockspaceId, Option<Owner>),
+    ) -> Vec<LockId> {
+        let keys = self.select_orphans(session, (lockspace, owner)).into_iter();
+        keys.map(|key| self.locks[key].id).collect()
     }
 
     /// The session's locks in a lockspace go one after the other, and it may not name it any more.

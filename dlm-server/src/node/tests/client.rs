@@ -67,6 +67,8 @@ pub(super) struct Client {
     keepalive: Tick,
     pub(super) answered: Vec<(OpId, Done)>,
     pub(super) purged: Vec<(OpId, u32)>,
+    /// Orphans that were taken away by somebody else.
+    pub(super) lost_orphans: Vec<LockId>,
     pub(super) blocked: Vec<(LockId, Mode)>,
     pub(super) refusals: Vec<CommandRefusal>,
     pub(super) done: u32,
@@ -374,6 +376,10 @@ impl Client {
             }
             Event::Blocking { lock, mode } => self.blocked.push((lock, mode)),
             Event::Purged { op, locks } => self.purged.push((op, locks)),
+            Event::OrphanPurged { lock } => {
+                self.locks.remove(&lock);
+                self.lost_orphans.push(lock);
+            }
             Event::Orphaned { .. } | Event::NotMaster { .. } | Event::ClaimsTaken { .. } => {}
         }
     }

@@ -197,8 +197,11 @@ fn orphans_go_in_all_slots_and_waiters_are_granted() {
         for wait in waits {
             world.until_status(1, wait, Status::Granted);
         }
-        // The session got no answer to what it did not ask.
+        // The session got no answer to what it did not ask, and knows what it has not any more.
         assert_eq!(world.clients[0].purged.len(), ops.len());
+        world.until("the session has heard of it", |world| {
+            world.clients[0].lost_orphans.len() as u64 == LOCKS
+        });
     });
 }
 

@@ -354,3 +354,41 @@ fn a_cancel_is_remembered() {
     let claim = stage.session.say(slot, &mut Vec::new()).remove(0);
     assert_eq!(claim.flags, RequestFlags::CANCEL);
 }
+
+/// An operator took it away: it is not claimed, and what was under way on it ends as the master says.
+#[test]
+fn an_orphan_that_was_purged_is_not_claimed() {
+    let mut stage = Stage::ready();
+    let (owner, persistent) = (Owner(1), RequestFlags::PERSISTENT);
+    for lock in 1..=3 {
+        stage.operate(lock, request(lock, "a", Mode::Pr, persistent));
+        stage.event(1, ("a", 1), granted(lock, lock, Mode::Pr, 9));
+    }
+    for lock in [1, 2].map(LockId) {
+        stage.event(1, ("a", 1), Event::Orphaned { lock, owner });
+    }
+    stage.operate(4, unlock(2));
+    for lock in [1, 2].map(LockId) {
+        stage.event(1, ("a", 1), Event::OrphanPurged { lock });
+    }
+    let Event::Done(done) = granted(4, 2, Mode::Pr, 0) else {
+        unreachable!("it is one");
+    };
+    let status = Status::Refused(dlm_core::Refusal::NoSuchLock);
+    let mode = None;
+    let done = Done {
+        status,
+        mode,
+        ..done
+    };
+    stage.event(1, ("a", 1), Event::Done(done));
+    assert_eq!(stage.statuses(), vec![(4, status)]);
+    // It is said again after a move, and the word that came before it late.
+    let lock = LockId(1);
+    stage.event(1, ("a", 1), Event::OrphanPurged { lock });
+    stage.event(1, ("a", 1), Event::Orphaned { lock, owner });
+    let slot = SlotId::of(SPACE, &name("a"));
+    let claims = stage.session.say(slot, &mut Vec::new());
+    let claimed: Vec<LockId> = claims.iter().map(|claim| claim.lock).collect();
+    assert_eq!(claimed, [LockId(3)]);
+}
