@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::process::{
-    Contender, Contending, PATIENCE, Process, ServersOptions, Stage, StageOptions, now_us, within,
+    Contender, Contending, PATIENCE, Process, Pulse, ServersOptions, Stage, StageOptions, Verdict,
+    now_us, within,
 };
 use tokio::process::Command;
 use tokio::time::sleep;
@@ -105,50 +106,70 @@ async fn once(load: Load, lasts: Duration, as_json: bool) -> bool {
         contender.end().await;
         lost += contender.said().lost.len();
     }
-    let grants: usize = tests::process::Pulse::read(
-        &fast
-            .iter()
-            .map(|one| one.pulse().to_owned())
-            .collect::<Vec<_>>(),
-    )
-    .total(from_us, until_us);
+    let files: Vec<_> = fast.iter().map(|one| one.pulse().to_owned()).collect();
+    let grants = Pulse::read(&files).total(from_us, until_us);
     let verdict = stage.judge().await;
-    lost += verdict.lost.len();
-    let false_failovers = after.false_failovers - before.false_failovers;
-    let (elections, recoveries) = (
-        after.term - before.term,
-        after.recoveries - before.recoveries,
-    );
-    let per_second = grants as u64 / lasts.as_secs().max(1);
-    if as_json {
-        let document = json!({
-            "load": load.name(),
-            "seconds": lasts.as_secs(),
-            "grants_per_second": per_second,
-            "false_failovers": false_failovers,
-            "elections": elections,
-            "slots_recovered": recoveries,
-            "sessions_over": lost,
-            "no_grant_us": gap.as_micros() as u64,
-            "locks_lost": verdict.locks_lost,
-            "violation": verdict.violation,
-        });
-        println!("{document}");
-    } else {
-        println!(
-            "{}, {} s: {per_second} grants a second; {false_failovers} false failovers, {elections} terms, \
-             {recoveries} slots recovered, {lost} sessions over; no grant for {} ms at most; {} locks lost{}",
-            load.name(),
-            lasts.as_secs(),
-            gap.as_millis(),
-            verdict.locks_lost,
-            verdict
-                .violation
-                .as_ref()
-                .map_or_else(String::new, |found| format!("; WRONG: {found}"))
-        );
-    }
+    let seen = Seen {
+        seconds: lasts.as_secs().max(1),
+        grants,
+        counts: Counts {
+            false_failovers: after.false_failovers - before.false_failovers,
+            term: after.term - before.term,
+            recoveries: after.recoveries - before.recoveries,
+        },
+        sessions_over: lost + verdict.lost.len(),
+        gap,
+    };
+    seen.say(load, &verdict, as_json);
     verdict.locks_lost == 0 && verdict.violation.is_none()
+}
+
+/// What a load did.
+struct Seen {
+    seconds: u64,
+    grants: usize,
+    /// How much more there was afterwards than before.
+    counts: Counts,
+    sessions_over: usize,
+    gap: Duration,
+}
+
+impl Seen {
+    fn say(&self, load: Load, verdict: &Verdict, as_json: bool) {
+        let per_second = self.grants as u64 / self.seconds;
+        let Counts {
+            false_failovers,
+            term,
+            recoveries,
+        } = self.counts;
+        let (seconds, over) = (self.seconds, self.sessions_over);
+        if as_json {
+            let document = json!({
+                "load": load.name(),
+                "seconds": seconds,
+                "grants_per_second": per_second,
+                "false_failovers": false_failovers,
+                "elections": term,
+                "slots_recovered": recoveries,
+                "sessions_over": over,
+                "no_grant_us": self.gap.as_micros() as u64,
+                "locks_lost": verdict.locks_lost,
+                "violation": verdict.violation,
+            });
+            println!("{document}");
+            return;
+        }
+        println!(
+            "{}, {seconds} s: {per_second} grants a second; {false_failovers} false failovers, {term} terms, \
+             {recoveries} slots recovered, {over} sessions over; no grant for {} ms at most; {} locks lost",
+            load.name(),
+            self.gap.as_millis(),
+            verdict.locks_lost
+        );
+        if let Some(violation) = &verdict.violation {
+            println!("    WRONG: {violation}");
+        }
+    }
 }
 
 /// A process that uses a processor.
