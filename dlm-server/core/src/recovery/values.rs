@@ -9,7 +9,7 @@
 //! A lock that was given up without an answer may have been the last one on the resource, whose numbers
 //! began again when it came to be again: what it claims is compared with nothing, and at best not valid.
 
-use super::claim::{Claim, Stands};
+use super::claim::{Claim, KnownValue, Stands};
 use crate::mode::Mode;
 use crate::resource::value::Stored;
 use crate::value::{ValueBlock, ValueLength};
@@ -31,16 +31,23 @@ pub(super) fn value_of<'a>(
         let known = stay.filter_map(|claim| claim.value.as_ref());
         let mut current = known.filter(|known| known.sequence == last);
         if let Some(first) = current.next() {
-            let agreed = current.all(|other| other == first);
-            let (sequence, value) = (last, first.bytes.clone());
+            let (sequence, value) = (last, filled(first, length));
+            let agreed =
+                current.all(|other| filled(other, length) == value && other.valid == first.valid);
             return (Some(Stored { sequence, value }), !(agreed && first.valid));
         }
     }
     let sequence = top(claims.clone()) + 1;
     let known = claims.filter_map(|claim| claim.value.as_ref());
     let newest = known.max_by_key(|known| known.sequence);
-    let value = newest.map_or_else(|| ValueBlock::zeros(length), |known| known.bytes.clone());
+    let value = newest.map_or_else(|| ValueBlock::zeros(length), |known| filled(known, length));
     (Some(Stored { sequence, value }), true)
+}
+
+/// A value as it is stored. One that stored a short value may claim it as it said it.
+fn filled(known: &KnownValue, length: ValueLength) -> ValueBlock {
+    let said = &known.bytes;
+    said.clone().fitted(length).unwrap_or_else(|| said.clone())
 }
 
 /// Whether nobody else can have stored a value since the lock's last answer, and its own stores are in the
@@ -67,7 +74,6 @@ fn top<'a>(claims: impl Iterator<Item = &'a Claim>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::claim::KnownValue;
     use super::*;
     use crate::flags::RequestFlags;
     use crate::ids::{LockId, LockspaceId, Owner, ResourceName, Token};
@@ -106,10 +112,11 @@ mod tests {
     fn it_is_kept_where_somebody_kept_writers_out() {
         let reader = claim(Mode::Pr, 3, Some((3, b"c")));
         let late = claim(Mode::Nl, 2, Some((2, b"b")));
-        assert_eq!(left(&[late.clone(), reader]), ("\"c\"".into(), false));
+        let filled = |text: &str| std::format!("\"{text}{}\"", "\\x00".repeat(7));
+        assert_eq!(left(&[late.clone(), reader]), (filled("c"), false));
         // The holder did not read it; somebody else did.
         let holder = claim(Mode::Cw, 2, None);
-        assert_eq!(left(&[holder, late]), ("\"b\"".into(), false));
+        assert_eq!(left(&[holder, late]), (filled("b"), false));
         assert_eq!(left(&[claim(Mode::Ex, 0, None)]), ("".into(), false));
     }
 
@@ -119,7 +126,10 @@ mod tests {
             claim(Mode::Nl, 2, Some((2, b"b"))),
             claim(Mode::Cr, 3, Some((3, b"c"))),
         ];
-        assert_eq!(left(&claims), ("\"c\"".into(), true));
+        assert_eq!(
+            left(&claims),
+            (r#""c\x00\x00\x00\x00\x00\x00\x00""#.into(), true)
+        );
     }
 
     #[test]
@@ -127,12 +137,17 @@ mod tests {
         let zeros = r#""\x00\x00\x00\x00\x00\x00\x00\x00""#;
         assert_eq!(left(&[claim(Mode::Nl, 0, None)]), (zeros.into(), true));
         let old = claim(Mode::Pr, 5, Some((2, b"b")));
-        assert_eq!(left(&[old]), ("\"b\"".into(), true));
+        let known = r#""b\x00\x00\x00\x00\x00\x00\x00""#;
+        assert_eq!(left(&[old]), (known.into(), true));
     }
 
     #[test]
     fn two_who_know_it_otherwise_make_it_not_valid() {
         let claims = [b"a", b"b"].map(|bytes| claim(Mode::Pr, 3, Some((3, bytes))));
         assert!(left(&claims).1);
+        // One stored it and did not fill it up, the other one read it.
+        let stored = claim(Mode::Pr, 3, Some((3, b"a")));
+        let read = claim(Mode::Pr, 3, Some((3, b"a\0\0\0\0\0\0\0")));
+        assert!(!left(&[stored, read]).1);
     }
 }
