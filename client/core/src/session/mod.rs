@@ -447,10 +447,14 @@ impl Session {
             _ if gone && self.phase == Phase::Joining => self.lose(Loss::Join(why), out),
             _ if gone => self.lose(Loss::Dead, out),
             Job::Open(ticket) => fail(ticket, Failure::Refused(why), out),
+            // Nobody else leaves it: the call was done before, and its answer was lost.
+            Job::Leave(ticket, lockspace, locks) if why == CommandRefusal::LockspaceNotOpen => {
+                self.spaces.remove(&lockspace);
+                let answer = Answer::Purged { locks };
+                out.push(Output::Answer { ticket, answer });
+            }
             Job::Leave(ticket, lockspace, _) => {
-                if why == CommandRefusal::LockspaceNotOpen {
-                    self.spaces.remove(&lockspace);
-                } else if let Some(space) = self.spaces.get_mut(&lockspace) {
+                if let Some(space) = self.spaces.get_mut(&lockspace) {
                     space.leaving = false;
                 }
                 fail(ticket, Failure::Refused(why), out);

@@ -218,7 +218,8 @@ impl Book {
                     }
                 }
                 if self.leaves == Some(ticket) {
-                    // Where it is refused as not open, it was left before, and the answer was lost.
+                    let left = matches!(answer, Answer::Purged { .. });
+                    assert!(left, "it was open, and nobody else leaves it: {answer:?}");
                     self.leaves = None;
                     self.spaces.pop();
                     self.tally.saw(Seen::LockspaceLeft);

@@ -50,6 +50,23 @@ fn leaving_a_lockspace_asks_the_masters_and_then_the_cluster() {
     assert_eq!(stage.session.counts(), (0, 0));
 }
 
+/// The cluster's answer was lost, and the call is repeated.
+#[test]
+fn a_lockspace_that_was_left_before_is_left() {
+    let mut stage = Stage::ready();
+    let lockspace = SPACE;
+    let (ticket, kind) = (Ticket(1), EverywhereKind::LeaveLockspace { lockspace });
+    stage.input(Input::Everywhere { ticket, kind });
+    let (call, _) = stage.call(|call| matches!(call, Call::LeaveLockspace { .. }));
+    stage.answer(call, CallAnswer::Refused(CommandRefusal::LockspaceNotOpen));
+    assert_eq!(stage.answers(), vec![(1, Answer::Purged { locks: 0 })]);
+    let ticket = Ticket(2);
+    stage.input(Input::Everywhere { ticket, kind });
+    let why = CommandRefusal::LockspaceNotOpen;
+    let failed = Answer::Failed(Failure::Refused(why));
+    assert_eq!(stage.answers(), vec![(2, failed)], "it is not open");
+}
+
 #[test]
 fn a_slot_that_moves_meanwhile_gets_it_from_its_new_master() {
     let mut stage = Stage::ready();
