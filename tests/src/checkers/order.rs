@@ -12,6 +12,10 @@
 //! - both were granted together: nobody gives up what he was not told of (an unlock that was sent meanwhile
 //!   is claimed, and then the request does not end as granted), so the one before was still granted, in its
 //!   mode or an alternative one, when the one behind was. Their modes go together, then.
+//!
+//! One whose grant was heard before the other was even asked for came first, whatever the tokens say: grants
+//! that do not exclude each other have one token, and where the master of an earlier one was lost that is the
+//! token of those who still hold the resource, and may be smaller than that of one who has gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,12 +94,16 @@ pub fn check(history: &History) -> Result<(), Violation> {
         let slot = SlotId::of(resource.lockspace, &resource.name).number();
         let anew = recovered.get(&slot).unwrap_or(const { &Anew::new() });
         for (lock, one) in &requests {
-            let Some(Granted { token, .. }) = one.granted else {
+            let Some(Granted {
+                at: heard, token, ..
+            }) = one.granted
+            else {
                 continue;
             };
             let overtakes = |other: &Request| {
                 let later = other.granted.filter(|later| later.token < token)?;
                 let is_fair = !one.is_before(other)
+                    || heard < other.asked
                     || one.is_granted_anew(token, later.token, later.mode, anew);
                 (!is_fair).then_some(later.at)
             };
@@ -249,6 +257,25 @@ mod tests {
             story.end(1, one, mode, again);
             let found = check(&story.history);
             assert_eq!(found.is_ok(), good, "{anew:?} {mode} {flags:?} {again}");
+        }
+    }
+
+    /// Its master was lost and it has gone, and the token is that of another one who stayed.
+    #[test]
+    fn who_was_served_before_the_other_asked_came_first() {
+        for (heard_first, good) in [(true, true), (false, false)] {
+            let mut story = Story::new();
+            let one = story.request(1, Mode::Pr);
+            story.queued(1, one, 5);
+            if heard_first {
+                story.end(1, one, Mode::Pr, 8);
+            }
+            let two = story.request(2, Mode::Nl);
+            if !heard_first {
+                story.end(1, one, Mode::Pr, 8);
+            }
+            story.end(2, two, Mode::Nl, 7);
+            assert_eq!(check(&story.history).is_ok(), good);
         }
     }
 
