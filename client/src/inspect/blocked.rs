@@ -87,6 +87,32 @@ impl fmt::Display for Named {
     }
 }
 
+fn fence(
+    f: &mut fmt::Formatter<'_>,
+    session: &Named,
+    command: bool,
+    (failures, failure): (u32, &str),
+) -> fmt::Result {
+    write!(f, "the locks of {session} wait for its fence")?;
+    if !command {
+        return f.write_str(", which is the end of its lease");
+    }
+    match failures {
+        0 if failure.is_empty() => return f.write_str(" command to end"),
+        0 => write!(f, ", and {failure}")?,
+        1 => write!(f, ", which failed with \"{failure}\" and is tried again")?,
+        _ => write!(
+            f,
+            ", which failed {failures} times, the last time with \"{failure}\""
+        )?,
+    }
+    let number = session.number;
+    write!(
+        f,
+        "; when the machine is surely down: dlm fence confirm {number}"
+    )
+}
+
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,30 +143,7 @@ impl fmt::Display for Blocked {
                 command,
                 failures,
                 failure,
-            } => {
-                write!(f, "the locks of {session} wait for its fence")?;
-                match (command, failures) {
-                    (false, _) => f.write_str(", which is the end of its lease"),
-                    (true, 0) if failure.is_empty() => f.write_str(" command to end"),
-                    (true, 0) => write!(
-                        f,
-                        ", and {failure}; when the machine is surely down: dlm fence confirm {}",
-                        session.number
-                    ),
-                    (true, 1) => write!(
-                        f,
-                        ", which failed with \"{failure}\" and is tried again; when the machine is surely down: \
-                         dlm fence confirm {}",
-                        session.number
-                    ),
-                    (true, failures) => write!(
-                        f,
-                        ", which failed {failures} times, the last time with \"{failure}\"; when the machine is \
-                         surely down: dlm fence confirm {}",
-                        session.number
-                    ),
-                }
-            }
+            } => fence(f, session, *command, (*failures, failure)),
             Self::Replay {
                 session,
                 lockspace,
