@@ -150,6 +150,26 @@ pub enum Fact {
         /// How, in words.
         how: String,
     },
+    /// A task holds a glock.
+    Holds {
+        /// On which node.
+        client: ClientId,
+        /// Which task: what it waited under.
+        holder: Ticket,
+        /// The glock.
+        resource: Resource,
+        /// The mode that its state stands for.
+        mode: Mode,
+        /// What it may write under.
+        token: Token,
+    },
+    /// It does not any more.
+    LetGo {
+        /// On which node.
+        client: ClientId,
+        /// Which task.
+        holder: Ticket,
+    },
     /// A session has a number in the cluster.
     Joined {
         /// Which session.

@@ -8,6 +8,7 @@
 //! | `forgotten.rs` | no lock and no waiter is forgotten |
 //! | `order.rs` | who came first is served first |
 //! | `faultless.rs` | what sessions claim fits together |
+//! | `holders.rs` | no two tasks hold a glock in states that exclude each other |
 //! | `replicas.rs` | states after the same entry are equal |
 //! | `progress.rs` | when all is healed everything is answered within a bound |
 //!
@@ -18,6 +19,7 @@ pub mod exclusion;
 pub mod faultless;
 pub mod forgotten;
 pub mod history;
+pub mod holders;
 pub mod order;
 pub mod progress;
 pub mod replicas;
@@ -66,5 +68,6 @@ pub fn check_safety(history: &History) -> Result<(), Violation> {
     tokens::check(history)?;
     values::check(history)?;
     order::check(history)?;
+    holders::check(history)?;
     replicas::check(history)
 }

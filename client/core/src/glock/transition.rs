@@ -180,6 +180,9 @@ impl Glock {
         let Phase::Asking(Asking { change, .. }) = self.phase else {
             return;
         };
+        if mode == Some(Mode::Cr) {
+            return self.left_between(now, change, out);
+        }
         let Some(state) = state_of(mode) else {
             self.session_lost(out);
             return;
@@ -206,6 +209,27 @@ impl Glock {
         } else {
             self.hold.shorten();
             self.missed(now, change, status, out);
+        }
+    }
+
+    /// Of a conversion between SH and DF that was under way when its master was lost, and did not come
+    /// about, CR is left: what both have in common (fs/dlm recovers such conversions, and answers none of
+    /// them so). It keeps EX out, so what is cached is as good as before; but nobody may be granted anything
+    /// under it, and it is in others' way. It is given up before anything else.
+    fn left_between(&mut self, now: Tick, change: Transition, out: &mut Outputs) {
+        self.phase = Phase::Idle;
+        self.hold.shorten();
+        self.fix_due_after_reply(now);
+        match change.why {
+            Why::Promote => {
+                if self.queue.first_waiter().is_some_and(super::Holder::is_try) {
+                    self.fail_tries(out);
+                }
+                // Also where nobody waits for it any more.
+                self.start(State::Un, Why::Demote, out);
+            }
+            Why::Demote if change.to != State::Un => self.start(State::Un, Why::Demote, out),
+            Why::Demote | Why::Retry => self.session_lost(out),
         }
     }
 

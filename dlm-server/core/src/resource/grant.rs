@@ -11,7 +11,8 @@
 //!
 //! *Compatible* means with every mode that another lock of the resource holds; a converting lock goes on
 //! holding its old mode. What cannot be granted as asked, but in the mode that `ALTPR` or `ALTCW` names,
-//! is granted in that one. On a resource that is closed nothing is granted but `EXPEDITE`. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
+//! is granted in that one. On a resource that is closed nothing is granted but `EXPEDITE` and what a lock
+//! converts down. What then cannot be granted queues, or fails with `NOQUEUE`; what becomes of
 //! a conversion that would wait for itself is in `convert.rs`.
 
 use super::queue::ModeSet;
@@ -122,7 +123,10 @@ impl Resource {
                 alternative: false,
             });
         }
-        (!self.closed() && self.may_pass(own, flags))
+        // Whoever gives something up is in nobody's way with what is left, known or not.
+        let gives_up = own.is_some_and(|own| own.is_down_to(wanted));
+        let open = gives_up || !self.closed();
+        (open && self.may_pass(own, flags))
             .then(|| self.offer(wanted, own))
             .flatten()
     }

@@ -213,6 +213,20 @@ fn a_session_that_says_nothing_is_reported_and_one_that_dies_closes_its_lockspac
     assert_eq!(answers(&out), [], "it waits");
     let tried = step(&mut master, request(A, 3, Mode::Pr, F::NOQUEUE));
     assert_eq!(answers(&tried), [(3, Status::TryFailed)]);
+    // What gives something up waits for nobody.
+    let down = SlotInput::Operation {
+        epoch: EPOCH,
+        operation: Input::Convert {
+            session: A,
+            op: OpId(5),
+            lock: LockId(1),
+            mode: Mode::Cr,
+            flags: F::empty(),
+            owner: Owner(0),
+            value: None,
+        },
+    };
+    assert_eq!(answers(&step(&mut master, down)), [(5, Status::Granted)]);
     let unlock = Input::Unlock {
         session: A,
         op: OpId(4),

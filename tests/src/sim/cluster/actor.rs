@@ -33,6 +33,8 @@ pub enum Taste {
     Converts,
     /// They open one lockspace more now and then, and leave it again; it ends when nobody has it open.
     Spaces,
+    /// They have glocks, and tasks that hold them.
+    Glocks,
 }
 
 impl Taste {
@@ -41,6 +43,7 @@ impl Taste {
         match seed / 16 % 4 {
             3 => Self::Converts,
             2 => Self::Spaces,
+            1 => Self::Glocks,
             _ => Self::Any,
         }
     }
@@ -48,7 +51,7 @@ impl Taste {
     /// Of ten acts on a lock that is held, so many convert it; and so many either that or end it.
     const fn acts(self) -> (u64, u64) {
         match self {
-            Self::Any | Self::Spaces => (3, 5),
+            Self::Any | Self::Spaces | Self::Glocks => (3, 5),
             Self::Converts => (8, 9),
         }
     }
@@ -84,6 +87,12 @@ impl Actor {
         self.leaving = false;
     }
 
+    /// Whether its tasks may want glocks now.
+    pub(super) fn has_glocks(&self, book: &Book) -> bool {
+        let ready = book.joined && book.spaces.len() >= LOCKSPACES;
+        self.taste == Taste::Glocks && ready && !self.finishing
+    }
+
     /// What it wants now of its session.
     pub(super) fn act(
         &mut self,
@@ -98,6 +107,9 @@ impl Actor {
         }
         if book.spaces.len() < LOCKSPACES && !self.finishing {
             return Some(opens(book, facts));
+        }
+        if self.taste == Taste::Glocks {
+            return None;
         }
         if self.taste == Taste::Spaces
             && let Some(input) = self.comes_and_goes(random, book, facts)

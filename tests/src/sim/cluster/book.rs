@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_core::link::OperationKind;
-use dlm_core::{LockId, LockspaceId, Mode, RequestFlags, ResourceName, Status, StatusFlags, Tick};
+use dlm_core::{LockId, LockspaceId, Mode, RequestFlags, ResourceName, Status};
+use dlm_core::{StatusFlags, Tick, Token};
 use glock_core::session::{Answer, Completion, Failure, Ticket as SessionTicket};
 
 use super::coverage::{Seen, Tally};
@@ -99,6 +100,50 @@ impl Book {
             what,
         });
         SessionTicket(ticket.0)
+    }
+
+    /// A task waits for a glock.
+    pub(super) fn waits(&mut self, what: String, facts: &mut Vec<Fact>) -> Ticket {
+        let (client, ticket) = (self.client, self.ticket());
+        facts.push(Fact::Called {
+            client,
+            ticket,
+            what,
+        });
+        ticket
+    }
+
+    /// It waits no more.
+    pub(super) fn waited(&self, ticket: Ticket, how: String, facts: &mut Vec<Fact>) {
+        let client = self.client;
+        facts.push(Fact::Answered {
+            client,
+            ticket,
+            how,
+        });
+    }
+
+    /// It holds the glock.
+    pub(super) fn holds(
+        &self,
+        holder: Ticket,
+        (resource, mode, token): (Resource, Mode, Token),
+        facts: &mut Vec<Fact>,
+    ) {
+        self.waited(holder, "holds".to_owned(), facts);
+        facts.push(Fact::Holds {
+            client: self.client,
+            holder,
+            resource,
+            mode,
+            token,
+        });
+    }
+
+    /// It lets go.
+    pub(super) fn lets_go(&self, holder: Ticket, facts: &mut Vec<Fact>) {
+        let client = self.client;
+        facts.push(Fact::LetGo { client, holder });
     }
 
     /// The lockspace that was opened last, where no lock is in it.

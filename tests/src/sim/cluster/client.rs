@@ -7,7 +7,7 @@ use dlm_core::cluster::{Name, Versions};
 use dlm_core::link::{Event, FromServer, OperationKind, ToServer};
 use dlm_core::{Epoch, OpId, SessionId, SlotId, Tick};
 use glock_core::session::{
-    Config, Input as SessionInput, Loss, Output as SessionOutput, Phase, Session, StreamId,
+    Answer, Config, Input as SessionInput, Loss, Output as SessionOutput, Phase, Session, StreamId,
 };
 
 use super::super::process::{Birth, InputOf};
@@ -15,6 +15,7 @@ use super::super::{Input, Output, ProcessId, Random, StreamKey};
 use super::actor::Actor;
 use super::book::Book;
 use super::coverage::{Reply, Said, Seen};
+use super::glocks::{Around, Glocks};
 use super::sabotage::AtClient;
 use super::{Message, Order, Out, Part, Setup, TIMING, Tally, endpoint, place_at};
 use crate::checkers::{ClientId, Fact, Lock, Ticket};
@@ -34,6 +35,7 @@ pub struct Client {
     session: Option<Session>,
     book: Book,
     actor: Actor,
+    glocks: Glocks,
     /// When the next session begins.
     begins: Tick,
     streams: BTreeMap<StreamId, StreamKey>,
@@ -58,6 +60,7 @@ impl Client {
             book: Book::new(ClientId(0), tally.clone()),
             tally,
             actor: Actor::new(now, setup.taste),
+            glocks: Glocks::default(),
             begins: now,
             streams: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -143,8 +146,9 @@ impl Client {
     fn set_alarm(&mut self, out: &mut Out) {
         let wake = match &self.session {
             Some(session) => {
-                let next = self.actor.next;
-                session.wake_at().map_or(next, |at| at.min(next))
+                let all = [session.wake_at(), self.glocks.next()];
+                let others = all.into_iter().flatten();
+                others.fold(self.actor.next, Tick::min)
             }
             None => self.begins,
         };
@@ -170,6 +174,36 @@ impl Client {
             if let Some(input) = input {
                 self.tell(now, input, out);
             }
+            if self.actor.has_glocks(&self.book) {
+                self.with_glocks(now, out, Glocks::act);
+            }
+        }
+        if self.session.is_some() && self.glocks.next().is_some_and(|at| at <= now) {
+            self.with_glocks(now, out, Glocks::wake);
+        }
+    }
+
+    /// Steps the glocks, and tells the session what they want of it.
+    fn with_glocks(
+        &mut self,
+        now: Tick,
+        out: &mut Out,
+        step: impl FnOnce(&mut Glocks, &mut Around<'_>),
+    ) {
+        let mut facts = Vec::new();
+        let mut around = Around {
+            now,
+            random: &mut self.random,
+            book: &mut self.book,
+            tally: &self.tally,
+            facts: &mut facts,
+            wants: Vec::new(),
+        };
+        step(&mut self.glocks, &mut around);
+        let wants = around.wants;
+        out.extend(facts.into_iter().map(Output::Fact));
+        for input in wants {
+            self.tell(now, input, out);
         }
     }
 
@@ -271,13 +305,29 @@ impl Client {
                 self.book.has_joined(&mut facts);
             }
             SessionOutput::Answer { ticket, answer } => {
-                self.book.answered(ticket, answer, &mut facts);
+                self.book.answered(ticket, answer.clone(), &mut facts);
+                out.extend(facts.drain(..).map(Output::Fact));
+                if let Answer::Lock(completion) = &answer {
+                    self.with_glocks(now, out, |glocks, around| {
+                        glocks.answered(ticket, completion, around);
+                    });
+                }
             }
-            SessionOutput::Blocking { lock, mode } => self.book.blocked(lock, mode, &mut facts),
+            SessionOutput::Blocking { lock, mode } => {
+                self.book.blocked(lock, mode, &mut facts);
+                out.extend(facts.drain(..).map(Output::Fact));
+                self.with_glocks(now, out, |glocks, around| {
+                    glocks.blocked(lock, mode, around);
+                });
+            }
             // Nobody here ends its tasks one by one.
             SessionOutput::Orphaned { .. } => {}
             SessionOutput::Weakened { lock, mode } => self.book.weakened(lock, mode, &mut facts),
-            SessionOutput::Lost { why } => self.lost(now, &why, &mut facts),
+            SessionOutput::Lost { why } => {
+                self.lost(now, &why, &mut facts);
+                out.extend(facts.drain(..).map(Output::Fact));
+                self.with_glocks(now, out, Glocks::lost);
+            }
             SessionOutput::Ended => {
                 self.tally.saw(Seen::Goodbye);
                 facts.push(Fact::Left { client: self.id() });

@@ -62,13 +62,22 @@ pub enum Seen {
     NotValid,
     /// A value was read that somebody stored.
     ValueRead,
+    /// A task held a glock.
+    GlockHeld,
+    /// A glock was wanted on another node.
+    GlockWanted,
+    /// A task did not get a glock: it tried, gave up, or its session was over.
+    GlockFailed,
     /// A grant in an alternative mode, or after a demotion.
     OtherMode,
 }
 
 impl Seen {
     /// All, each with how often there must be one in 200 runs.
-    pub const LEAST: [(Self, u64); 25] = [
+    pub const LEAST: [(Self, u64); 28] = [
+        (Self::GlockHeld, 1000),
+        (Self::GlockWanted, 1000),
+        (Self::GlockFailed, 100),
         (Self::SessionLost, 60),
         (Self::LockspaceLeft, 500),
         (Self::LockspaceAgain, 300),

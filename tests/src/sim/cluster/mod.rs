@@ -7,6 +7,7 @@
 //! | `client.rs` | a client: one [`Session`](glock_core::session::Session) after the other |
 //! | `book.rs` | what a client has and wants, as the checkers are told it |
 //! | `actor.rs` | what a client does next |
+//! | `glocks.rs` | a client's glocks, and the tasks that hold them |
 //! | `coverage.rs` | what took part in a run, and how often it has to |
 //! | `plan/` | plans of faults that are apt to something |
 //! | `sabotage.rs` | faults put into a cluster on purpose, to see that they are found |
@@ -16,6 +17,7 @@ mod actor;
 mod book;
 mod client;
 mod coverage;
+mod glocks;
 mod message;
 mod plan;
 mod run;

@@ -171,3 +171,23 @@ fn a_conversion_that_is_refused_for_deadlock_lets_go_first() {
         vec![granted(1)]
     );
 }
+
+/// Its master was lost while it converted between SH and DF, and the next one left it what both have in
+/// common.
+#[test]
+fn what_is_left_between_two_states_is_given_up_before_anything_else() {
+    for status in [Status::Deadlock, Status::TryFailed, Status::Cancelled] {
+        let mut play = Play::cached(State::Sh);
+        assert_eq!(
+            play.enqueue(1, State::Df, PLAIN),
+            vec![invalidate(State::Df)]
+        );
+        assert_eq!(play.hook_done(), vec![convert(Mode::Cw, QUECVT, 1)]);
+        let left = play.reply(status, Some(Mode::Cr));
+        assert_eq!(left, vec![invalidate(State::Un)]);
+        // Nobody is granted SH meanwhile, though that is what was cached.
+        assert_eq!(play.enqueue(2, State::Sh, PLAIN), vec![]);
+        assert_eq!(play.hook_done(), vec![convert(Mode::Nl, NONE, 0)]);
+        assert_eq!(play.granted(Mode::Nl), vec![convert(Mode::Cw, QUECVT, 1)]);
+    }
+}
