@@ -3,7 +3,7 @@
 //! What a glock wants of the lock manager goes through the client's [`Book`] like everything else, so that
 //! the checkers of locks see it; who holds a glock is a fact of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use dlm_core::link::OperationKind;
 use dlm_core::{LockId, Mode, Owner, RequestFlags, Tick};
@@ -47,6 +47,10 @@ pub(super) struct Glocks {
     holders: BTreeMap<HolderId, Holding>,
     /// Operations that are under way, by their glock.
     sent: BTreeMap<SessionTicket, u64>,
+    /// Cancels that are under way, and what waits for them: a lock has one operation at a time and its
+    /// cancel, and what is cancelled is answered before the cancel is.
+    cancels: BTreeMap<SessionTicket, (LockId, u64)>,
+    cancelling: BTreeMap<LockId, VecDeque<OperationKind>>,
     next_holder: u64,
 }
 
@@ -177,6 +181,11 @@ impl Glocks {
             };
             self.step(number, reply, around);
         }
+        if let Some((lock, number)) = self.cancels.remove(&ticket) {
+            for kind in self.cancelling.remove(&lock).unwrap_or_default() {
+                self.ask(number, kind, around);
+            }
+        }
     }
 
     /// Somebody wants a lock.
@@ -208,6 +217,9 @@ impl Glocks {
         });
         let mut said = Vec::new();
         one.glock.step(around.now, input, &mut said);
+        // Otherwise it took an answer for one that cannot be, which ends the session.
+        let told = input == Input::SessionLost;
+        assert!(told || !one.glock.is_lost(), "{input:?}: {:?}", one.glock);
         if let Err(violation) = glock_core::invariants::check(&one.glock) {
             panic!("{violation}: {:?}", one.glock);
         }
@@ -288,9 +300,19 @@ impl Glocks {
             },
             Message::Cancel => OperationKind::Cancel { lock: one.lock },
         };
+        self.ask(number, kind, around);
+    }
+
+    fn ask(&mut self, number: u64, kind: OperationKind, around: &mut Around<'_>) {
+        let lock = kind.lock();
+        if let Some(waiting) = self.cancelling.get_mut(&lock) {
+            return waiting.push_back(kind);
+        }
         let ticket = around.book.asks(around.now, &kind, 0, around.facts);
-        // Nobody waits for the answer to a cancel: what it ends is answered.
-        if message != Message::Cancel {
+        if let OperationKind::Cancel { .. } = kind {
+            self.cancels.insert(ticket, (lock, number));
+            self.cancelling.insert(lock, VecDeque::new());
+        } else {
             self.sent.insert(ticket, number);
         }
         around.wants.push(SessionInput::Operate { ticket, kind });
