@@ -44,7 +44,8 @@ pub struct Flags {
     #[arg(long, value_name = "N=HOST:PORT", help_heading = "Cluster")]
     pub peer: Vec<String>,
 
-    /// Come to a cluster that runs already, instead of founding it together with the others.
+    /// Come to a cluster that runs already, instead of founding it together with the others: a --peer says
+    /// where it is, and `dlm server add` lets this server in.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", help_heading = "Cluster")]
     pub join: Option<String>,

@@ -32,8 +32,16 @@ struct Store {
     /// Its place in the history.
     asked: usize,
     done: Option<usize>,
-    /// It was under way when its session claimed.
-    claimed: bool,
+    /// Where it was under way when its session claimed, or its lock may have had `IVVALBLK` from before, it
+    /// may be that nothing was stored and the value is not valid.
+    unsure: bool,
+}
+
+/// Whether a lock has `IVVALBLK` from its last request or conversion.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    surely: bool,
+    perhaps: bool,
 }
 
 /// What is known of one resource's value. All places are places in the history.
@@ -60,9 +68,9 @@ impl Value {
         match read {
             Stored::NotValid => {
                 let anew = anew.iter().map(|(_, until)| until);
-                let claimed = last.is_some_and(|store| store.claimed);
+                let unsure = last.is_some_and(|store| store.unsure);
                 let mut reasons = self.reasons.iter().map(|(reason, _)| reason).chain(anew);
-                claimed || reasons.any(|&reason| after(reason))
+                unsure || reasons.any(|&reason| after(reason))
             }
             Stored::Valid(bytes) => {
                 let begins = bytes.iter().all(|&byte| byte == 0) && after(self.empty);
@@ -85,8 +93,9 @@ struct Reader<'a> {
     anew: BTreeMap<u32, Vec<(usize, usize)>>,
     /// What is under way: when it was asked, and what for.
     asked: BTreeMap<(Lock, Ticket), (usize, &'a Want)>,
-    /// Locks whose last request or conversion came with `IVVALBLK`, whatever became of it.
-    marking: BTreeSet<Lock>,
+    /// What locks have from their last request or conversion; and had before one that is under way.
+    marking: BTreeMap<Lock, Marks>,
+    marked: BTreeMap<(Lock, Ticket), Marks>,
 }
 
 /// Checks it.
@@ -102,7 +111,8 @@ pub fn check(history: &History) -> Result<(), Violation> {
         anew: BTreeMap::new(),
         lives: Lives::of(history),
         asked: BTreeMap::new(),
-        marking: BTreeSet::new(),
+        marking: BTreeMap::new(),
+        marked: BTreeMap::new(),
     };
     for (place, entry) in history.entries().iter().enumerate() {
         let read = reader.before(place, &entry.fact);
@@ -213,16 +223,23 @@ impl<'a> Reader<'a> {
         self.asked.insert((lock, ticket), (place, want));
         // A lock keeps the flags of its last request or conversion, and those of an unlock come on top, as in
         // fs/dlm (`lkb_exflags`): with IVVALBLK in either an unlock marks, and stores nothing. A conversion
-        // that failed has left its flags, too.
-        let mut marks = flags.contains(RequestFlags::IVVALBLK);
+        // that failed has left its flags, too, where it came as far as the lock: a try that finds its slot
+        // not served fails before that, and the lock is as it was.
+        let ours = flags.contains(RequestFlags::IVVALBLK);
+        let mut marks = Marks {
+            surely: ours,
+            perhaps: ours,
+        };
         match want {
-            Want::Request { .. } | Want::Convert { .. } if marks => {
-                self.marking.insert(lock);
-            }
             Want::Request { .. } | Want::Convert { .. } => {
-                self.marking.remove(&lock);
+                let before = self.marking.insert(lock, marks).unwrap_or_default();
+                self.marked.insert((lock, ticket), before);
             }
-            Want::Unlock => marks |= self.marking.contains(&lock),
+            Want::Unlock => {
+                let before = self.marking.get(&lock).copied().unwrap_or_default();
+                marks.surely |= before.surely;
+                marks.perhaps |= before.perhaps;
+            }
             Want::Cancel => {}
         }
         let held = self.book.0.get(&lock).and_then(|known| known.mode);
@@ -233,7 +250,7 @@ impl<'a> Reader<'a> {
         if !writes(held, want) {
             return;
         }
-        if marks {
+        if marks.surely {
             of.reasons.push((place, Some((lock, ticket))));
         } else if let (true, Some(value)) = (flags.contains(RequestFlags::VALBLK), value) {
             of.stores.push(Store {
@@ -241,8 +258,10 @@ impl<'a> Reader<'a> {
                 by: (lock, ticket),
                 asked: place,
                 done: None,
-                claimed: false,
+                unsure: marks.perhaps,
             });
+        } else if marks.perhaps {
+            of.reasons.push((place, Some((lock, ticket))));
         }
     }
 
@@ -254,6 +273,12 @@ impl<'a> Reader<'a> {
         end: &End,
     ) -> Option<(&'a Resource, String)> {
         let (asked, _) = self.asked.remove(&(lock, ticket))?;
+        let before = self.marked.remove(&(lock, ticket));
+        if let (Status::TryFailed, Some(before)) = (end.status, before) {
+            let marks = self.marking.entry(lock).or_default();
+            marks.surely &= before.surely;
+            marks.perhaps |= before.perhaps;
+        }
         let resource = self.history.resource(lock)?;
         let value = self.values.entry(resource).or_default();
         let store = value
@@ -286,7 +311,7 @@ impl<'a> Reader<'a> {
             let stores = value.stores.iter_mut();
             let theirs = stores.filter(|store| store.by.0.client == client);
             for store in theirs.filter(|store| store.done.is_none()) {
-                store.claimed = true;
+                store.unsure = true;
             }
         }
     }
@@ -441,7 +466,7 @@ mod tests {
         assert_eq!(check(&read_only.history), Ok(()));
     }
 
-    /// That counts for the unlock, until another conversion.
+    /// That counts for the unlock, until another conversion; a try may have failed before it came so far.
     #[test]
     fn ivvalblk_of_the_last_conversion_marks_with_the_unlock() {
         for (another, good) in [(false, true), (true, false)] {
@@ -458,14 +483,44 @@ mod tests {
             };
             story.ended(3, marks, end.clone());
             if another {
-                let convert = story.ask_with(3, want(), RequestFlags::NOQUEUE, None);
-                end.value = None;
+                let want = Want::Convert { mode: Mode::Ex };
+                let convert = story.ask_with(3, want, RequestFlags::NOQUEUE, None);
+                end.status = Status::Granted;
                 story.ended(3, convert, end);
             }
             let unlock = story.ask(3, Want::Unlock);
             story.end_without(3, unlock);
             story.reads(4, Mode::Pr, Stored::NotValid);
             assert_eq!(check(&story.history).is_ok(), good, "{another}");
+        }
+    }
+
+    #[test]
+    fn what_is_unlocked_after_such_a_try_is_stored_or_not_valid() {
+        for (status, read, good) in [
+            (Status::TryFailed, Stored::Valid(b"new".to_vec()), true),
+            (Status::TryFailed, Stored::NotValid, true),
+            (Status::Granted, Stored::Valid(b"new".to_vec()), false),
+            (Status::Granted, Stored::NotValid, true),
+        ] {
+            let mut story = stored();
+            story.granted(3, Mode::Ex, 3);
+            let want = Want::Convert { mode: Mode::Ex };
+            let flags = RequestFlags::NOQUEUE | RequestFlags::IVVALBLK;
+            let tries = story.ask_with(3, want, flags, None);
+            let (mode, token, value) = (Some(Mode::Ex), Token(3), None);
+            let end = End {
+                status,
+                mode,
+                token,
+                value,
+            };
+            story.ended(3, tries, end);
+            let unlock = story.stores(3, Some(b"new"));
+            story.end_without(3, unlock);
+            let text = format!("{status:?} {read:?}");
+            story.reads(4, Mode::Pr, read);
+            assert_eq!(check(&story.history).is_ok(), good, "{text}");
         }
     }
 

@@ -71,6 +71,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(only) = cli.only.as_deref()
+        && !table::has(only)
+    {
+        eprintln!(
+            "failover: no fault has \"{only}\" in its name; without --only it goes through all of them"
+        );
+        return ExitCode::from(2);
+    }
     let good = runtime.block_on(run(cli));
     ExitCode::from(u8::from(!good))
 }

@@ -24,6 +24,11 @@ struct Row {
     wrong: Vec<String>,
 }
 
+/// Whether there are faults that have this in their names.
+pub(super) fn has(only: &str) -> bool {
+    FAULTS.iter().any(|fault| fault.name.contains(only))
+}
+
 /// Prints the table; says whether everything in it is as it has to be.
 pub(super) async fn run(only: Option<&str>, times: usize, as_json: bool) -> bool {
     let chosen = FAULTS
