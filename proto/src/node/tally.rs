@@ -2,23 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::Histogram;
+use super::latencies::Latencies;
 
 /// Errors that are described in full; the rest are only counted.
 const DESCRIBED_MAX: usize = 5;
 
 /// Errors of one kind: how many, and what the first few were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ErrorLog {
+pub struct Errors {
     /// How many.
-    pub(crate) count: u64,
+    pub count: u64,
     /// The first few, a line each.
-    pub(crate) first: Vec<String>,
+    pub first: Vec<String>,
 }
 
-impl ErrorLog {
+impl Errors {
     /// Notes one more.
-    pub(crate) fn note(&mut self, describe: impl FnOnce() -> String) {
+    pub fn note(&mut self, describe: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < DESCRIBED_MAX {
             self.first.push(describe());
@@ -26,7 +26,7 @@ impl ErrorLog {
     }
 
     /// Adds another log's errors.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         let room = DESCRIBED_MAX - self.first.len().min(DESCRIBED_MAX);
         self.first.extend(other.first.iter().take(room).cloned());
@@ -37,38 +37,38 @@ impl ErrorLog {
 /// buffer lies in mappings; the stores, the checks and the preparing I/O around it are done but neither
 /// counted nor timed. Their errors are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Operations that ended well.
-    pub(crate) ops: u64,
+    pub ops: u64,
     /// Their latencies, in microseconds.
-    pub(crate) latency_us: Histogram,
+    pub latency_us: Latencies,
     /// Times an I/O was begun again from where it was.
-    pub(crate) retries: u64,
+    pub retries: u64,
     /// Trylocks that failed.
-    pub(crate) trylock_failed: u64,
+    pub trylock_failed: u64,
     /// Times that locks were dropped and taken again in order.
-    pub(crate) lock_cycles: u64,
+    pub lock_cycles: u64,
     /// The most of them in one operation.
-    pub(crate) lock_cycles_max: u32,
+    pub lock_cycles_max: u32,
     /// Operations that went through bounce memory.
-    pub(crate) bounced: u64,
+    pub bounced: u64,
     /// Operations that reached a bound of their policy and ended another way.
-    pub(crate) fallbacks: u64,
+    pub fallbacks: u64,
     /// Operations that were interrupted.
-    pub(crate) interrupted: u64,
+    pub interrupted: u64,
     /// Pages that held what they must not hold.
-    pub(crate) data_errors: ErrorLog,
+    pub data_errors: Errors,
     /// I/O that failed or was short, and operations that broke their policy's bound.
-    pub(crate) io_errors: ErrorLog,
+    pub io_errors: Errors,
     /// Lock operations sent and callbacks received while it ran (of a whole node).
-    pub(crate) lock_messages: u64,
+    pub lock_messages: u64,
     /// How long it ran, in microseconds.
-    pub(crate) elapsed_us: u64,
+    pub elapsed_us: u64,
 }
 
 impl Tally {
     /// Adds what another task or node counted beside this one.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.ops += other.ops;
         self.latency_us.merge(&other.latency_us);
         self.retries += other.retries;
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn a_log_counts_all_and_describes_a_few() {
-        let mut log = ErrorLog::default();
+        let mut log = Errors::default();
         for i in 0..7 {
             log.note(|| format!("error {i}"));
         }
-        let mut sum = ErrorLog {
+        let mut sum = Errors {
             count: 1,
             first: vec!["before".into()],
         };
