@@ -11,9 +11,9 @@ use dlm_core::SessionId;
 pub use latencies::Latencies;
 pub use tally::{Errors, Tally};
 pub use workload::{
-    Group, INTERVAL_US, LEDGER_PAGES_MAX, Ledger, Legal, Policy, Progress, Report, WorkloadResult,
+    Group, INTERVAL_US, LEDGER_PAGES_MAX, Ledger, Legal, Policy, Progress, Report,
     WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX, WORKLOAD_TASKS_MAX, Witnessed,
-    Workload,
+    Workload, WorkloadResult,
 };
 
 use crate::name::Name;

@@ -123,7 +123,9 @@ pub fn ledgers(wire: Vec<wire::WorkloadLedger>) -> Result<Vec<Ledger>, WireError
             let pairs = file.certain.iter().zip(&file.attempted);
             let sane = file.certain.len() == file.attempted.len()
                 && pages <= LEDGER_PAGES_MAX * WORKLOAD_NODES_MAX
-                && pairs.clone().all(|(certain, attempted)| certain <= attempted);
+                && pairs
+                    .clone()
+                    .all(|(certain, attempted)| certain <= attempted);
             if !sane {
                 return Err(nonsense());
             }
