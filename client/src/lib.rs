@@ -17,7 +17,6 @@ pub mod cached;
 pub mod error;
 pub mod fault;
 pub mod glocks;
-pub mod graph;
 pub mod inspect;
 pub mod limits;
 
@@ -52,6 +51,7 @@ pub use endpoints::Servers;
 pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
+pub use glockwork_views::graph;
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
 pub use session::Lease;

@@ -1,7 +1,6 @@
-//! The lock graph as a client sees it: who holds, who waits, and who waits for each other.
+//! The lock graph as one sees it from outside: who holds, who waits, and who waits for each other.
 //!
-//! [`GraphSnapshot`] is plain data, made from a server's answer by
-//! [`inspect::graph`](crate::inspect::graph). The rest renders it: [`text`] for people, [`json`] for
+//! [`GraphSnapshot`] is plain data, made of a server's answer. The rest renders it: [`text`] for people, [`json`] for
 //! programs, [`dot`] for graphviz, [`svg`] for a look without graphviz. Nothing here does any I/O.
 
 use std::fmt;
@@ -10,7 +9,7 @@ use dlm_core::deadlock::{Queue, Reason, Role};
 use dlm_core::{Mode, ResourceName};
 use serde::Serialize;
 
-use crate::inspect::Coverage;
+use crate::Coverage;
 
 pub mod dot;
 pub mod json;
