@@ -14,6 +14,7 @@ use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
 use crate::node::OrderRefusal;
 use crate::replica::ReplicaError;
 use crate::runtime::{EngineError, Stopping};
+use crate::settings::Key;
 use crate::storage::StorageError;
 
 /// Why the server does not serve (any more).
@@ -36,11 +37,11 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
-    /// The metrics cannot be served.
-    #[error(
-        "cannot listen on {addr} for metrics: {source}; give another address with --metrics-listen"
-    )]
-    Metrics {
+    /// The page or the metrics cannot be served.
+    #[error("cannot listen on {addr} over HTTP: {source}; give another address with --{setting}")]
+    Http {
+        /// Which setting the address is from.
+        setting: Key,
         /// Which address.
         addr: SocketAddr,
         /// Why.

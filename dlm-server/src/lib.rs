@@ -24,6 +24,7 @@ pub mod settings;
 pub mod storage;
 pub mod tls;
 pub mod view;
+pub mod web;
 
 mod rpc;
 

@@ -1,7 +1,7 @@
 //! What the server counts, for Prometheus; docs/operations.md has a line for each.
 //!
 //! [`Metrics`] is a handful of shared atomic numbers: whoever counts keeps a clone, and counting takes no
-//! lock. The names are given in [`Metrics::new`] and nowhere else. [`serve`] answers with their text.
+//! lock. The names are given in [`Metrics::new`] and nowhere else. [`web`](crate::web) answers with their text.
 
 use std::sync::Arc;
 
@@ -12,10 +12,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
-
-mod responder;
-
-pub use responder::serve;
 
 /// What all names begin with.
 const PREFIX: &str = "glockwork";
@@ -36,6 +32,8 @@ pub struct Metrics {
     pub slots: SlotMetrics,
     /// Frames of all streams of clients.
     pub frames: FrameMetrics,
+    /// The HTTP port.
+    pub http: HttpMetrics,
     registry: Arc<Registry>,
 }
 
@@ -119,6 +117,15 @@ pub struct FrameMetrics {
     pub sent: Counter,
 }
 
+/// Of the HTTP port.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    /// Pages that are open and kept up to date.
+    pub listeners: Gauge,
+    /// Those that were dropped because they did not read.
+    pub dropped: Counter,
+}
+
 /// One label.
 type Label = [(&'static str, &'static str); 1];
 
@@ -135,6 +142,7 @@ impl Metrics {
             sessions: SessionMetrics::new(&mut names),
             slots: SlotMetrics::new(&mut names),
             frames: FrameMetrics::new(&mut names),
+            http: HttpMetrics::new(&mut names),
             registry: Arc::new(names.0),
         }
     }
@@ -260,6 +268,18 @@ impl FrameMetrics {
         let frames = ("frames", "Frames of clients' streams");
         let [received, sent] = names.each(frames, "direction", ["in", "out"]);
         Self { received, sent }
+    }
+}
+
+impl HttpMetrics {
+    fn new(names: &mut Names) -> Self {
+        Self {
+            listeners: names.gauge("http_listeners", "Pages kept up to date"),
+            dropped: names.counter(
+                "http_listeners_dropped",
+                "Pages dropped because they did not read",
+            ),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use glockwork_proto::wire::peer_server::PeerServer;
 use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tonic::transport::server::Router;
 use tonic_health::server::HealthReporter;
@@ -33,19 +33,20 @@ use crate::error::ServeError;
 use crate::gate::Gates;
 use crate::inspect::{InspectService, break_deadlocks};
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
-use crate::metrics::{self, Metrics};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
 use crate::rpc::{
     ClusterService, FaultService, FoundingService, LinkService, LockService, PeerService, Reach,
     Running,
 };
-use crate::settings::Settings;
+use crate::settings::{Key, Settings};
+use crate::web::{self, Site};
 
 /// A running lock server. It stops when it is dropped; [`stop`](Self::stop) waits until it has.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    http_addr: Option<SocketAddr>,
     announced: watch::Receiver<bool>,
     health: HealthReporter,
     stop: oneshot::Sender<()>,
@@ -113,10 +114,7 @@ impl Server {
             let _ = closed.await;
         });
         let mut serving = tokio::spawn(serving);
-        let counted = match settings.metrics_listen {
-            Some(listen) => Some(metrics_on(listen, reach.metrics.clone()).await?),
-            None => None,
-        };
+        let (http_addr, looked_at) = http(settings, &reach).await?;
         let mut living = tokio::spawn(async move {
             let lived = tokio::select! {
                 lived = life.live(stopped) => lived,
@@ -124,9 +122,7 @@ impl Server {
                     return ended.map_err(|_| ServeError::Broken)?.map_err(ServeError::from);
                 }
             };
-            if let Some(counted) = counted {
-                counted.abort();
-            }
+            drop(looked_at);
             // Connections close when their streams have ended, and those end with the loop.
             drop(close);
             let _ = timeout(STOP_WAIT_MAX, serving).await;
@@ -143,6 +139,7 @@ impl Server {
         }
         Ok(Self {
             addr,
+            http_addr,
             announced,
             health,
             stop,
@@ -154,6 +151,12 @@ impl Server {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where its page is, if it has one.
+    #[must_use]
+    pub const fn http_addr(&self) -> Option<SocketAddr> {
+        self.http_addr
     }
 
     /// Waits until its cluster knows it. That takes a majority of the servers.
@@ -193,18 +196,39 @@ impl Server {
     }
 }
 
-/// Serves the metrics, until it is told not to.
-async fn metrics_on(listen: SocketAddr, metrics: Metrics) -> Result<JoinHandle<()>, ServeError> {
-    let failed = |source| ServeError::Metrics {
-        addr: listen,
-        source,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    info!(
-        "metrics are at http://{}/metrics",
-        listener.local_addr().map_err(failed)?
-    );
-    Ok(tokio::spawn(metrics::serve(listener, metrics)))
+/// Serves what is looked at with a browser or by Prometheus, until it is dropped. Says where the page is.
+async fn http(
+    settings: &Settings,
+    reach: &Arc<Reach>,
+) -> Result<(Option<SocketAddr>, JoinSet<()>), ServeError> {
+    let metrics = || reach.metrics.clone();
+    let whole = Site::whole(Arc::clone(reach), metrics());
+    let ports = [
+        (Key::HttpListen, settings.http_listen, whole),
+        (
+            Key::MetricsListen,
+            settings.metrics_listen,
+            Site::Metrics(Arc::new(metrics())),
+        ),
+    ];
+    let (mut page, mut serving) = (None, JoinSet::new());
+    for (setting, addr, site) in ports {
+        let Some(addr) = addr else { continue };
+        let failed = |source| ServeError::Http {
+            setting,
+            addr,
+            source,
+        };
+        let listener = TcpListener::bind(addr).await.map_err(failed)?;
+        let at = listener.local_addr().map_err(failed)?;
+        if setting == Key::HttpListen {
+            page = Some(at);
+            info!("the page is at http://{at}/");
+        }
+        info!("metrics are at http://{at}/metrics");
+        serving.spawn(web::serve(listener, site));
+    }
+    Ok((page, serving))
 }
 
 const SERVICES: [&str; 4] = [

@@ -97,7 +97,12 @@ pub struct Flags {
         default_missing_value = "true", help_heading = "Watching")]
     pub allow_faults: Option<String>,
 
-    /// Serve metrics for Prometheus here, at /metrics.
+    /// Serve a page with the cluster's status and its lock graph here, over plain HTTP, and the metrics for
+    /// Prometheus at /metrics.
+    #[arg(long, value_name = "ADDR", help_heading = "Watching")]
+    pub http_listen: Option<String>,
+
+    /// Serve the metrics here and nothing else; the older name of --http-listen, from before there was a page.
     #[arg(long, value_name = "ADDR", help_heading = "Watching")]
     pub metrics_listen: Option<String>,
 }
@@ -114,6 +119,7 @@ impl Flags {
             (Key::FenceSeconds, self.fence_seconds),
             (Key::SessionLeaseMs, self.session_lease_ms),
             (Key::ServerLeaseMs, self.server_lease_ms),
+            (Key::HttpListen, self.http_listen),
             (Key::MetricsListen, self.metrics_listen),
             (Key::TlsCert, self.tls_cert),
             (Key::TlsKey, self.tls_key),

@@ -26,7 +26,9 @@ pub enum Key {
     SessionLeaseMs,
     /// How long a server serves without a renewal.
     ServerLeaseMs,
-    /// Where metrics are served.
+    /// Where the page and the metrics are served.
+    HttpListen,
+    /// Where metrics alone are served.
     MetricsListen,
     /// The certificate that it shows.
     TlsCert,
@@ -69,7 +71,7 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "DLM_SERVER_";
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Id,
         Self::Listen,
         Self::Advertise,
@@ -80,6 +82,7 @@ impl Key {
         Self::FenceSeconds,
         Self::SessionLeaseMs,
         Self::ServerLeaseMs,
+        Self::HttpListen,
         Self::MetricsListen,
         Self::TlsCert,
         Self::TlsKey,
@@ -103,6 +106,7 @@ impl Key {
             Self::FenceSeconds => "fence-seconds",
             Self::SessionLeaseMs => "session-lease-ms",
             Self::ServerLeaseMs => "server-lease-ms",
+            Self::HttpListen => "http-listen",
             Self::MetricsListen => "metrics-listen",
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
@@ -124,6 +128,7 @@ impl Key {
             | Self::Advertise
             | Self::Data
             | Self::FenceCommand
+            | Self::HttpListen
             | Self::MetricsListen
             | Self::TlsCert
             | Self::TlsKey

@@ -67,7 +67,9 @@ pub struct Settings {
     pub timing: Timing,
     /// The limits of each slot's table. They cannot be chosen from outside.
     pub limits: Limits,
-    /// Where metrics are served.
+    /// Where the page and the metrics are served.
+    pub http_listen: Option<SocketAddr>,
+    /// Where metrics alone are served.
     pub metrics_listen: Option<SocketAddr>,
     /// The certificates; without them it is plain text.
     pub tls: Option<Tls>,
@@ -107,6 +109,7 @@ impl Settings {
             fence: None,
             timing: Timing::DEFAULT,
             limits: Limits::DEFAULT,
+            http_listen: None,
             metrics_listen: None,
             tls: None,
             insecure: false,

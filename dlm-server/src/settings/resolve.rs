@@ -67,6 +67,7 @@ impl Resolver {
             true => self.take(Key::Listen, value::address),
             false => Some(alone.listen),
         };
+        let http_listen = self.take(Key::HttpListen, value::address);
         let metrics_listen = self.take(Key::MetricsListen, value::address);
         let insecure = self.switch(Key::Insecure);
         let faults = self.switch(Key::AllowFaults);
@@ -88,6 +89,7 @@ impl Resolver {
             fence,
             timing,
             limits: alone.limits,
+            http_listen,
             metrics_listen,
             tls,
             insecure,

@@ -43,6 +43,22 @@ impl GraphSnapshot {
         self.cycles[cycle].iter().map(|&edge| &self.edges[edge])
     }
 
+    /// The same with all times at nothing, to see whether two show the same.
+    #[must_use]
+    pub fn without_times(&self) -> Self {
+        let mut timeless = self.clone();
+        for lock in timeless.resources.iter_mut().flat_map(|one| &mut one.locks) {
+            lock.age_us = 0;
+            for holder in &mut lock.holders {
+                holder.age_us = 0;
+            }
+        }
+        for edge in &mut timeless.edges {
+            edge.waited_us = 0;
+        }
+        timeless
+    }
+
     /// Whether the edge is part of a cycle.
     #[must_use]
     pub fn in_cycle(&self, edge: usize) -> bool {
