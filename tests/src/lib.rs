@@ -1,6 +1,7 @@
 //! What the tests across crates are built from: a cluster inside the test's process, a watchdog, and the
 //! rule about machines that lack something.
 
+pub mod browser;
 pub mod checkers;
 pub mod cluster;
 pub mod deadline;
