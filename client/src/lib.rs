@@ -37,6 +37,7 @@ mod session;
 mod stream;
 mod task;
 mod tls;
+mod traces;
 mod value;
 
 pub use cached::{Access, CacheHooks, CachedGuard, CachedLock};

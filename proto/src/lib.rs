@@ -24,6 +24,7 @@ pub mod peer;
 pub mod render;
 #[cfg(test)]
 mod strategies;
+pub mod trace;
 pub mod version;
 
 /// What `proto/*.proto` generates: messages, and the clients and servers of the services.

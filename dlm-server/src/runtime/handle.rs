@@ -186,6 +186,7 @@ impl Handle {
             messages,
             holders,
             glocks,
+            traces: _,
         } = frame;
         self.tell(Command::Frame {
             stream,
