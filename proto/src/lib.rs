@@ -12,6 +12,7 @@ pub mod convert;
 pub mod coverage;
 pub mod descriptor;
 pub mod error;
+pub mod events;
 pub mod fault;
 pub mod founding;
 pub mod glocks;
