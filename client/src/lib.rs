@@ -10,6 +10,9 @@
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
+//! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
+//! server's grant of a lock is a span below the one in which it was asked for.
+//!
 //! A session is the pure machine of [`glock_core::session`]; `driver.rs` is the one loop around it.
 
 pub mod asts;

@@ -47,6 +47,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// Spans cannot be exported.
+    #[error("cannot export spans: {0}; give another address with --otlp-endpoint")]
+    Export(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The process has too few resources to start.
     #[error("cannot start the server's runtime: {0}; raise the limits on threads and open files")]
     Runtime(io::Error),

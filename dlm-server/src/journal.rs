@@ -144,6 +144,12 @@ impl Journal {
         self.next
     }
 
+    /// The events from a number on, as far as they are remembered.
+    pub fn since(&self, from: u64) -> impl Iterator<Item = &Entry> {
+        let begin = self.last.partition_point(|entry| entry.sequence < from);
+        self.last.range(begin..)
+    }
+
     /// At most so many events from a number on.
     #[must_use]
     pub fn read(&self, from: u64, max: usize) -> Read {

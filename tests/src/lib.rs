@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod checkers;
 pub mod cluster;
+pub mod collector;
 pub mod deadline;
 pub mod fuzz;
 pub mod machine;

@@ -1,7 +1,8 @@
 //! An event as the journal keeps it: numbers, and no names but the resource's.
 
 use dlm_core::{
-    Epoch, LockId, LockspaceId, Mode, Owner, ResourceName, SessionId, SlotId, Status, Tick, Token,
+    Epoch, LockId, LockspaceId, Mode, OpId, Owner, ResourceName, SessionId, SlotId, Status, Tick,
+    Token,
 };
 use glockwork_proto::events::EventKind;
 
@@ -22,6 +23,8 @@ pub struct Entry {
     pub session: SessionId,
     /// Which.
     pub lock: LockId,
+    /// The operation that waits or ended, where one did.
+    pub op: Option<OpId>,
     /// The task that asked last.
     pub owner: Owner,
     /// The mode before.
@@ -58,6 +61,7 @@ impl Entry {
             name,
             session: SessionId(0),
             lock: LockId(0),
+            op: None,
             owner: Owner(0),
             had: None,
             mode: None,

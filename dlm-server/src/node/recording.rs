@@ -7,7 +7,7 @@ use dlm_core::cluster::Effect;
 use dlm_core::deadlock::{LockView, Queue};
 use dlm_core::recovery::{SlotInput, SlotOutput};
 use dlm_core::{
-    Input, LockId, LockTable, LockspaceId, Mode, Output as TableOutput, Owner, ResourceName,
+    Input, LockId, LockTable, LockspaceId, Mode, OpId, Output as TableOutput, Owner, ResourceName,
     SessionId, Status, StatusFlags, Tick, Token,
 };
 use glockwork_proto::events::EventKind;
@@ -181,6 +181,7 @@ struct Recording<'a> {
 
 /// The parts of [`TableOutput::Done`] that are written down.
 struct Done {
+    op: OpId,
     of: (SessionId, LockId),
     status: Status,
     mode: Option<Mode>,
@@ -198,6 +199,7 @@ impl Recording<'_> {
             match *output {
                 TableOutput::Done {
                     session,
+                    op,
                     lock,
                     status,
                     mode,
@@ -205,13 +207,16 @@ impl Recording<'_> {
                     flags,
                     ..
                 } => self.done(&Done {
+                    op,
                     of: (session, lock),
                     status,
                     mode,
                     token,
                     demoted: flags.contains(StatusFlags::DEMOTED),
                 }),
-                TableOutput::Queued { session, lock, .. } => self.queued((session, lock)),
+                TableOutput::Queued {
+                    session, op, lock, ..
+                } => self.queued((session, lock), op),
                 TableOutput::Blocking {
                     session,
                     lock,
@@ -260,7 +265,7 @@ impl Recording<'_> {
     fn done(&mut self, done: &Done) {
         match done.status {
             Status::Granted | Status::Adopted => self.granted(done),
-            Status::Unlocked => self.unlocked(done.of),
+            Status::Unlocked => self.unlocked(done),
             Status::Cancelled => self.not_granted(done, EventKind::Cancelled),
             Status::Deadlock | Status::TryFailed | Status::Refused(_) => {
                 self.not_granted(done, EventKind::Denied);
@@ -286,6 +291,7 @@ impl Recording<'_> {
         let mut entry = Entry {
             mode: done.mode,
             token: done.token,
+            op: Some(done.op),
             waited_us: wait.map(|wait| self.now.since(wait.since)),
             held_us: had.map(|(_, since)| self.now.since(since)),
             had: had.map(|(mode, _)| mode),
@@ -297,6 +303,7 @@ impl Recording<'_> {
                 kind: EventKind::Demoted,
                 mode: Some(Mode::Nl),
                 token: Token::default(),
+                op: None,
                 waited_us: None,
                 ..entry.clone()
             });
@@ -310,13 +317,14 @@ impl Recording<'_> {
         self.journal.write(entry);
     }
 
-    fn unlocked(&mut self, of: (SessionId, LockId)) {
-        let wait = self.journal.waited(of);
-        let Some(standing) = self.before.lock(of) else {
+    fn unlocked(&mut self, done: &Done) {
+        let wait = self.journal.waited(done.of);
+        let Some(standing) = self.before.lock(done.of) else {
             return;
         };
         if standing.2.granted.is_some() {
             self.journal.write(Entry {
+                op: Some(done.op),
                 held_us: held_us(&standing.2, wait, self.now),
                 ..self.entry(EventKind::Released, standing)
             });
@@ -352,13 +360,14 @@ impl Recording<'_> {
             },
         };
         self.journal.write(Entry {
+            op: Some(done.op),
             status: (kind == EventKind::Denied).then_some(done.status),
             waited_us: wait.map(|wait| self.now.since(wait.since)),
             ..entry
         });
     }
 
-    fn queued(&mut self, of: (SessionId, LockId)) {
+    fn queued(&mut self, of: (SessionId, LockId), op: OpId) {
         let Some(standing) = self.table.lock(of.0, of.1) else {
             return;
         };
@@ -371,6 +380,7 @@ impl Recording<'_> {
         };
         self.journal.waits(of, wait);
         self.journal.write(Entry {
+            op: Some(op),
             mode: standing.2.requested,
             ..self.entry(EventKind::Waits, &standing)
         });

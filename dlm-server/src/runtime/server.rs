@@ -15,11 +15,11 @@ use glockwork_proto::wire::peer_server::PeerServer;
 use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::transport::server::Router;
 use tonic_health::server::HealthReporter;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::channel::Channels;
 use super::dial::Dial;
@@ -28,7 +28,8 @@ use super::engine::{Begin, Engine};
 use super::found::{self, Found};
 use super::handle::Handle;
 use super::peers::Peers;
-use super::{clock, random};
+use super::spans::{Export, Spans};
+use super::{clock, http, random};
 use crate::error::ServeError;
 use crate::gate::Gates;
 use crate::inspect::{InspectService, break_deadlocks};
@@ -39,8 +40,7 @@ use crate::rpc::{
     ClusterService, FaultService, FoundingService, LinkService, LockService, PeerService, Reach,
     Running,
 };
-use crate::settings::{Key, Settings};
-use crate::web::{self, Site};
+use crate::settings::Settings;
 
 /// A running lock server. It stops when it is dropped; [`stop`](Self::stop) waits until it has.
 #[derive(Debug)]
@@ -100,6 +100,7 @@ impl Server {
         ));
         let (health, router) = router(settings, &reach).await?;
 
+        let export = Export::new(settings)?;
         let (announce, mut announced) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let life = Life {
@@ -107,6 +108,7 @@ impl Server {
             settings: settings.clone(),
             reach: Arc::clone(&reach),
             announce,
+            spans: export.as_ref().map(Export::spans).unwrap_or_default(),
         };
         let (close, closed) = oneshot::channel::<()>();
         let serving = router.serve_with_incoming_shutdown(incoming, async move {
@@ -114,7 +116,7 @@ impl Server {
             let _ = closed.await;
         });
         let mut serving = tokio::spawn(serving);
-        let (http_addr, looked_at) = http(settings, &reach).await?;
+        let (http_addr, looked_at) = http::serve(settings, &reach).await?;
         let mut living = tokio::spawn(async move {
             let lived = tokio::select! {
                 lived = life.live(stopped) => lived,
@@ -126,6 +128,9 @@ impl Server {
             // Connections close when their streams have ended, and those end with the loop.
             drop(close);
             let _ = timeout(STOP_WAIT_MAX, serving).await;
+            if let Some(export) = export {
+                export.end().await;
+            }
             lived
         });
         if settings.peers.is_empty() {
@@ -196,41 +201,6 @@ impl Server {
     }
 }
 
-/// Serves what is looked at with a browser or by Prometheus, until it is dropped. Says where the page is.
-async fn http(
-    settings: &Settings,
-    reach: &Arc<Reach>,
-) -> Result<(Option<SocketAddr>, JoinSet<()>), ServeError> {
-    let metrics = || reach.metrics.clone();
-    let whole = Site::whole(Arc::clone(reach), metrics());
-    let ports = [
-        (Key::HttpListen, settings.http_listen, whole),
-        (
-            Key::MetricsListen,
-            settings.metrics_listen,
-            Site::Metrics(Arc::new(metrics())),
-        ),
-    ];
-    let (mut page, mut serving) = (None, JoinSet::new());
-    for (setting, addr, site) in ports {
-        let Some(addr) = addr else { continue };
-        let failed = |source| ServeError::Http {
-            setting,
-            addr,
-            source,
-        };
-        let listener = TcpListener::bind(addr).await.map_err(failed)?;
-        let at = listener.local_addr().map_err(failed)?;
-        if setting == Key::HttpListen {
-            page = Some(at);
-            info!("the page is at http://{at}/");
-        }
-        info!("metrics are at http://{at}/metrics");
-        serving.spawn(web::serve(listener, site));
-    }
-    Ok((page, serving))
-}
-
 const SERVICES: [&str; 4] = [
     "",
     "glockwork.v1.Link",
@@ -293,10 +263,11 @@ struct Life {
     endpoint: Endpoint,
     reach: Arc<Reach>,
     announce: watch::Sender<bool>,
+    spans: Spans,
 }
 
 impl Life {
-    async fn live(self, stopped: oneshot::Receiver<()>) -> Result<(), ServeError> {
+    async fn live(mut self, stopped: oneshot::Receiver<()>) -> Result<(), ServeError> {
         let mut stopped = stopped;
         let found = tokio::select! {
             found = found::storage(&self.settings, &self.reach) => found?,
@@ -319,12 +290,13 @@ impl Life {
         Ok(engine.run(inbox).await?)
     }
 
-    fn engine(&self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
+    fn engine(&mut self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
         let Self {
             settings,
             endpoint,
             reach,
             announce,
+            spans,
         } = self;
         let identity = found.stored.identity;
         let versions = VersionRange::OURS;
@@ -363,6 +335,7 @@ impl Life {
             disk: Disk::new(found.storage).map_err(ServeError::Runtime)?,
             peers: Peers::new(dial, settings.peers.clone()),
             metrics: reach.metrics.clone(),
+            spans: std::mem::take(spans),
             fence: settings.fence.clone(),
             handle,
             others: reach.others.clone(),

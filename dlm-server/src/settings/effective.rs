@@ -127,5 +127,7 @@ fn value(settings: &Settings, key: Key) -> Option<Value> {
         Key::Insecure => settings.insecure.into(),
         Key::AllowFaults => settings.faults.into(),
         Key::Log => settings.log.clone().into(),
+        Key::LogFormat => settings.log_format.name().into(),
+        Key::OtlpEndpoint => settings.otlp_endpoint.clone()?.into(),
     })
 }

@@ -42,6 +42,10 @@ pub enum Key {
     AllowFaults,
     /// What is logged.
     Log,
+    /// How it is logged.
+    LogFormat,
+    /// Where spans are exported to.
+    OtlpEndpoint,
 }
 
 /// What a value of a setting looks like in the file.
@@ -71,7 +75,7 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "DLM_SERVER_";
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Id,
         Self::Listen,
         Self::Advertise,
@@ -90,6 +94,8 @@ impl Key {
         Self::Insecure,
         Self::AllowFaults,
         Self::Log,
+        Self::LogFormat,
+        Self::OtlpEndpoint,
     ];
 
     /// Its name in the file; the flag has `--` before it.
@@ -114,6 +120,8 @@ impl Key {
             Self::Insecure => "insecure",
             Self::AllowFaults => "allow-faults",
             Self::Log => "log",
+            Self::LogFormat => "log-format",
+            Self::OtlpEndpoint => "otlp-endpoint",
         }
     }
 
@@ -133,7 +141,9 @@ impl Key {
             | Self::TlsCert
             | Self::TlsKey
             | Self::TlsCa
-            | Self::Log => Kind::Text,
+            | Self::Log
+            | Self::LogFormat
+            | Self::OtlpEndpoint => Kind::Text,
         }
     }
 
@@ -175,7 +185,7 @@ mod tests {
     #[test]
     fn all_are_there_once_and_in_order() {
         assert!(Key::ALL.is_sorted_by(|a, b| a < b));
-        assert_eq!(Key::ALL[Key::ALL.len() - 1], Key::Log, "the last one");
+        assert_eq!(Key::ALL[Key::ALL.len() - 1], Key::OtlpEndpoint, "the last");
         assert_eq!(Key::TlsCert.variable(), "DLM_SERVER_TLS_CERT");
     }
 

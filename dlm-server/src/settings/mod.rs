@@ -81,6 +81,31 @@ pub struct Settings {
     pub faults: bool,
     /// What is logged, as a filter that `tracing` takes.
     pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Where spans are exported to, by OTLP over gRPC.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// How something is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// What [`Settings::load`] found.
@@ -116,6 +141,8 @@ impl Settings {
             access: Access::Everything,
             faults: false,
             log: value::LOG_DEFAULT.into(),
+            log_format: LogFormat::default(),
+            otlp_endpoint: None,
         }
     }
 

@@ -72,6 +72,8 @@ impl Resolver {
         let insecure = self.switch(Key::Insecure);
         let faults = self.switch(Key::AllowFaults);
         let log = self.take(Key::Log, value::log_filter);
+        let log_format = self.take(Key::LogFormat, value::log_format);
+        let otlp_endpoint = self.take(Key::OtlpEndpoint, value::collector);
         let place = self.place(listen);
         let fence = self.fence();
         let timing = self.timing(fence.as_ref());
@@ -96,6 +98,8 @@ impl Resolver {
             access,
             faults,
             log: log.unwrap_or(alone.log),
+            log_format: log_format.unwrap_or_default(),
+            otlp_endpoint,
         })
     }
 

@@ -89,7 +89,8 @@ impl Found {
     }
 }
 
-fn session_name(node: &Node, session: SessionId) -> String {
+/// What a session is called, or was.
+pub(crate) fn session_name(node: &Node, session: SessionId) -> String {
     let known = node.state().sessions().get(&session);
     let name = known.map(|known| &known.name);
     let name = name.or_else(|| node.journal().names().session(session));
@@ -99,7 +100,8 @@ fn session_name(node: &Node, session: SessionId) -> String {
     )
 }
 
-fn lockspace_name(node: &Node, lockspace: LockspaceId) -> String {
+/// What a lockspace is called, or was.
+pub(crate) fn lockspace_name(node: &Node, lockspace: LockspaceId) -> String {
     let known = node.state().lockspaces().get(&lockspace);
     let name = known.map(|known| &known.name);
     let ended = &node.state().lockspace_numbers().ended;
