@@ -116,6 +116,17 @@ fn a_deadlock_is_red_and_goes_when_it_is_over() {
         "a name is a name"
     );
 
+    browser.until("document.getElementById('recent').textContent.includes('jobs \"left\"')");
+    browser.value("document.querySelector('#graph a.history').click()");
+    browser.until("document.getElementById('history').textContent.includes('wants EX')");
+    let shown = browser.value("document.getElementById('history').textContent");
+    let shown = shown.as_str().expect("a text");
+    assert!(
+        shown.contains("jobs \"left\"") && shown.contains("granted"),
+        "{shown}"
+    );
+    assert_eq!(browser.value("document.activeElement.id"), "history");
+
     waits[0].abort();
     browser.until("document.getElementById('graph').textContent.includes('No deadlock')");
     assert_eq!(browser.value(RED_LINES), 0);

@@ -10,8 +10,9 @@ use std::time::Duration;
 use glockwork_views::graph::GraphSnapshot;
 use hyper::body::Bytes;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
+use super::happening::Happening;
 use super::responder::Visit;
 use super::{Whole, page};
 use crate::inspect::Look;
@@ -45,6 +46,7 @@ const RETRY: &str = "retry: 2000\n\n";
 pub(super) enum Part {
     Status,
     Graph,
+    Recent,
 }
 
 impl Part {
@@ -53,6 +55,7 @@ impl Part {
         match self {
             Self::Status => "status",
             Self::Graph => "graph",
+            Self::Recent => "recent",
         }
     }
 }
@@ -207,10 +210,12 @@ impl Told {
 pub(super) async fn tell<L: Look>(whole: &Whole<L>) {
     let (sight, live) = (&whole.sight, &whole.live);
     let mut told = Told::default();
+    let mut happening = Happening::new();
     let mut quiet_since = Instant::now();
     loop {
         if live.somebody().await {
             told = Told::default();
+            happening = Happening::new();
         }
         let begun = Instant::now();
         live.say(Part::Status, &page::status(sight.status().await));
@@ -222,7 +227,9 @@ pub(super) async fn tell<L: Look>(whole: &Whole<L>) {
             live.sign_of_life();
             quiet_since = Instant::now();
         }
-        sleep(LOOK_EVERY.max(begun.elapsed() * PAUSE_FACTOR)).await;
+        let pause = LOOK_EVERY.max(begun.elapsed() * PAUSE_FACTOR);
+        happening.follow(sight, Instant::now() + pause).await;
+        live.say(Part::Recent, &happening.html());
     }
 }
 

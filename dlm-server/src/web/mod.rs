@@ -7,6 +7,7 @@
 //! | `/page.css`, `/page.js`, `/icon.svg` | its style, its script, its icon; there is nothing else to load |
 //! | `/graph.svg`, `/graph.json` | the lock graph, with `?lockspace=NAME` of one lockspace |
 //! | `/status.json` | what `dlm status --json` has of the cluster |
+//! | `/history` | the page with what has happened to a resource: `?lockspace=NAME&name=NAME`; that part alone with `&part` |
 //! | `/events` | server-sent events: what changed, as parts of the page |
 //! | `/health` | whether the server belongs to a cluster and its loop answers |
 //! | `/metrics` | for Prometheus |
@@ -17,10 +18,12 @@
 //! | `routes.rs` | which path is what |
 //! | `answer.rs` | answers, and the headers that all of them have |
 //! | `sight.rs` | what is looked at, by way of the services that clients have |
-//! | `page.rs`, `tables.rs` | the page and its parts; here names become HTML |
-//! | `live.rs` | who listens, and what they are told |
+//! | `page.rs`, `history.rs`, `tables.rs` | the page and its parts; here names become HTML |
+//! | `live.rs`, `happening.rs` | who listens, and what they are told |
 
 mod answer;
+mod happening;
+mod history;
 mod live;
 mod page;
 mod responder;

@@ -12,9 +12,25 @@ function show(part, html) {
 
 const events = new EventSource("events");
 
-for (const part of ["graph", "status"]) {
+for (const part of ["graph", "recent", "status"]) {
   events.addEventListener(part, (event) => show(part, event.data));
 }
+
+// What has happened to a resource is shown in place; without a script the same link shows a page with it.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.history");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) {
+    return;
+  }
+  event.preventDefault();
+  try {
+    const answer = await fetch(`${link.href}&part`);
+    show("history", await answer.text());
+  } catch {
+    document.getElementById("history").textContent = "the server does not answer";
+  }
+  document.getElementById("history").focus();
+});
 
 events.addEventListener("open", () => {
   live.textContent = "live";

@@ -4,6 +4,7 @@
 use glockwork_views::graph::{GraphSnapshot, Lock, Resource, svg, text, time};
 use glockwork_views::{ClusterServer, ClusterSession, ClusterStatus, Coverage};
 
+use super::history::{Recent, address};
 use super::sight::{Sight, Unseen};
 use super::tables::{Cell, list, paragraph, table};
 use crate::inspect::Look;
@@ -13,12 +14,19 @@ const PAGE: &str = include_str!("page.html");
 /// The most rows of a table: more can be read in JSON, and not by people.
 const ROWS_MAX: usize = 100;
 
-/// The whole of it, as it is now.
-pub(super) async fn whole<L: Look>(sight: &Sight<L>) -> String {
-    let (seen, drawn) = tokio::join!(sight.status(), sight.graph(String::new()));
+/// The whole of it, as it is now, with what has happened to a resource.
+pub(super) async fn whole<L: Look>(sight: &Sight<L>, history: &str) -> String {
+    let (seen, drawn, recent) =
+        tokio::join!(sight.status(), sight.graph(String::new()), sight.recent());
+    let recent = match recent {
+        Ok(events) => Recent::of(events).html(),
+        Err(unseen) => paragraph("trouble", &unseen.to_string()),
+    };
     // Nothing that is put in can have a mark in it: its angle brackets are escaped.
     PAGE.replace("<!--status-->", &status(seen))
         .replace("<!--graph-->", &graph(drawn))
+        .replace("<!--recent-->", &recent)
+        .replace("<!--history-->", history)
 }
 
 /// The servers, the sessions, and what does not go on.
@@ -167,7 +175,10 @@ fn resources(graph: &GraphSnapshot) -> String {
 fn row(resource: &Resource, lock: &Lock) -> [Cell; 5] {
     let mode = |mode: Option<_>| mode.map(|mode| resource.object.mode(mode));
     [
-        resource.object.to_string().into(),
+        Cell::Link {
+            text: resource.object.to_string(),
+            address: address(&resource.object),
+        },
         lock.session_name.clone().into(),
         mode(lock.granted).unwrap_or_default().into(),
         mode(lock.requested).unwrap_or_default().into(),
@@ -181,7 +192,12 @@ mod tests {
 
     #[test]
     fn the_page_has_a_place_for_each_part_and_nothing_from_elsewhere() {
-        for mark in ["<!--status-->", "<!--graph-->"] {
+        for mark in [
+            "<!--status-->",
+            "<!--graph-->",
+            "<!--recent-->",
+            "<!--history-->",
+        ] {
             assert_eq!(PAGE.matches(mark).count(), 1, "{mark}");
         }
         for elsewhere in ["http:", "https:", "//", " on", "style="] {

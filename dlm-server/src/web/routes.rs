@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use glockwork_proto::convert;
+use glockwork_views::graph::Object;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -9,7 +11,8 @@ use percent_encoding::percent_decode_str;
 use super::answer::{self, Answer};
 use super::responder::Visit;
 use super::sight::Unseen;
-use super::{Site, Whole, page};
+use super::{Site, Whole, history, page};
+use crate::error::LookError;
 use crate::inspect::Look;
 
 const STYLE: &str = include_str!("page.css");
@@ -44,7 +47,20 @@ async fn whole_answer<L: Look>(
     let sight = &whole.sight;
     let query = Query(request.uri().query().unwrap_or_default());
     Ok(match request.uri().path() {
-        "/" => answer::found(answer::HTML, page::whole(sight).await),
+        "/" => answer::found(answer::HTML, page::whole(sight, "").await),
+        "/history" => {
+            let object = Object {
+                lockspace: query.text("lockspace")?,
+                name: convert::resource_name(&query.bytes("name")).map_err(LookError::from)?,
+            };
+            let history = sight.history(&object).await;
+            let history = history::of_resource(&object, history);
+            let html = match query.has("part") {
+                true => history,
+                false => page::whole(sight, &history).await,
+            };
+            answer::found(answer::HTML, html)
+        }
         "/page.css" => answer::found(answer::CSS, STYLE),
         "/page.js" => answer::found(answer::SCRIPT, SCRIPT),
         "/icon.svg" => answer::found(answer::SVG, ICON),
@@ -76,7 +92,7 @@ async fn whole_answer<L: Look>(
         },
         _ => answer::instead(
             StatusCode::NOT_FOUND,
-            "there is /, /graph.svg, /graph.json, /status.json, /events, /health and /metrics",
+            "there is /, /history, /graph.svg, /graph.json, /status.json, /events, /health and /metrics",
         ),
     })
 }
@@ -96,6 +112,12 @@ impl Query<'_> {
         percent_decode_str(&value.replace('+', " ")).collect()
     }
 
+    /// Whether it is there, with a value or without.
+    fn has(&self, name: &str) -> bool {
+        let mut pairs = self.0.split('&');
+        pairs.any(|pair| pair.split('=').next() == Some(name))
+    }
+
     /// The same, where it is to be a text.
     fn text(&self, name: &'static str) -> Result<String, Unseen> {
         String::from_utf8(self.bytes(name)).map_err(|_| Unseen::NotText(name))
@@ -113,6 +135,7 @@ mod tests {
         assert_eq!(query.bytes("name"), b"\xff\0");
         assert!(query.text("name").is_err());
         assert_eq!(query.text("other").unwrap(), "");
+        assert!(query.has("other") && query.has("name") && !query.has("none"));
         assert_eq!(query.text("none").unwrap(), "");
     }
 }

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use glockwork_proto::events::{Event, History};
 use glockwork_proto::wire::inspect_server::Inspect;
-use glockwork_proto::{WireError, wire};
+use glockwork_proto::{WireError, convert, wire};
 use glockwork_views::ClusterStatus;
-use glockwork_views::graph::GraphSnapshot;
+use glockwork_views::graph::{GraphSnapshot, Object};
 use hyper::StatusCode;
+use hyper::body::Bytes;
 use thiserror::Error;
 use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 
+use super::history::EVENTS_SHOWN_MAX;
 use super::live::LISTENERS_MAX;
 use crate::error::LookError;
 use crate::inspect::{InspectService, Look, cluster_status};
+use crate::view::journal::read;
 
 /// How long the server's loop may take to answer whether it is well.
 const HEALTH_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -53,6 +57,9 @@ impl Unseen {
     }
 }
 
+/// What happens, as it happens.
+pub(super) type Watched<L> = <InspectService<L> as Inspect>::WatchStream;
+
 /// The way to all that is shown.
 #[derive(Debug)]
 pub(super) struct Sight<L> {
@@ -80,6 +87,37 @@ impl<L: Look> Sight<L> {
     pub(super) async fn status(&self) -> Result<ClusterStatus, Unseen> {
         let request = wire::ClusterStatusRequest::default();
         Ok(cluster_status(&self.look, request).await?.try_into()?)
+    }
+
+    /// What the master of a resource remembers of it.
+    pub(super) async fn history(&self, object: &Object) -> Result<History, Unseen> {
+        let request = wire::HistoryRequest {
+            lockspace: object.lockspace.clone(),
+            name: Bytes::copy_from_slice(object.name.as_bytes()),
+            local: false,
+        };
+        let reply = self.service.history(Request::new(request)).await?;
+        Ok(convert::history(reply.into_inner())?)
+    }
+
+    /// The last events here.
+    pub(super) async fn recent(&self) -> Result<Vec<Event>, Unseen> {
+        let found = self.look.look(|node, now| {
+            let next = node.journal().next();
+            let from = next.saturating_sub(EVENTS_SHOWN_MAX as u64).max(1);
+            read(node, now, from, EVENTS_SHOWN_MAX)
+        });
+        Ok(found.await?.into_events())
+    }
+
+    /// What happens from now on, at all servers.
+    pub(super) async fn watch(&self) -> Result<Watched<L>, Unseen> {
+        let request = wire::WatchRequest::default();
+        Ok(self
+            .service
+            .watch(Request::new(request))
+            .await?
+            .into_inner())
     }
 
     /// Whether the server belongs to a cluster and its loop answers.

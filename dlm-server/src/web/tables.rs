@@ -22,6 +22,11 @@ pub(super) fn escaped(text: &str) -> String {
 /// What stands in a table's cell.
 pub(super) enum Cell {
     Text(String),
+    /// A text that leads to something of this server's.
+    Link {
+        text: String,
+        address: String,
+    },
     /// To the right, so that digits stand below each other.
     Number(u64),
 }
@@ -68,6 +73,12 @@ pub(super) fn table<const N: usize>(
         for cell in row {
             match cell {
                 Cell::Text(text) => write!(html, "<td>{}</td>", escaped(&text)),
+                Cell::Link { text, address } => write!(
+                    html,
+                    "<td><a class=\"history\" href=\"{}\">{}</a></td>",
+                    escaped(&address),
+                    escaped(&text)
+                ),
                 Cell::Number(number) => write!(html, "<td class=\"number\">{number}</td>"),
             }
             .expect("writing to a string");

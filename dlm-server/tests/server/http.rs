@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use dlm_core::Mode;
+use dlm_core::{Mode, Status};
 use dlm_server::embedded::{Server, Settings};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
@@ -153,6 +153,91 @@ async fn where_metrics_alone_are_wanted_there_is_no_page() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_happened_to_a_resource_is_told() {
+    let (server, at) = with_page().await;
+    let sessions = deadlock(&server).await;
+    let page = get(at, "/").await;
+    let link = "href=\"history?lockspace=test&amp;name=left\"";
+    assert!(body(&page).contains(link), "{page}");
+    let path = "/history?lockspace=test&name=left";
+    let whole = get(at, path).await;
+    assert!(body(&whole).contains("</html>"), "{whole}");
+    let part = get(at, &format!("{path}&part")).await;
+    let part = body(&part);
+    assert!(
+        !part.contains("</html>") && whole.contains("remembers"),
+        "{part}"
+    );
+    for event in ["granted", "waits", "callback"] {
+        assert!(part.contains(event), "{event}: {part}");
+    }
+    let none = get(at, "/history?lockspace=none&name=left&part").await;
+    assert!(body(&none).contains("no lockspace"), "{none}");
+    let long = format!("/history?name={}", "a".repeat(65));
+    let long = get(at, &long).await;
+    assert!(long.starts_with("HTTP/1.1 400"), "{long}");
+    drop(sessions);
+    server.stop().await;
+}
+
+/// What a scrape has, and what the document's table has; both are all there is.
+#[tokio::test]
+async fn all_metrics_are_documented_and_no_others_are() {
+    let (server, at) = with_page().await;
+    let text = get(at, "/metrics").await;
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut served: Vec<String> = types
+        .map(|line| match line.split_once(' ').unwrap() {
+            (name, "counter") => format!("{name}_total"),
+            (name, "info") => format!("{name}_info"),
+            (name, _) => name.to_owned(),
+        })
+        .collect();
+    served.sort();
+    let document = include_str!("../../../docs/operations.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.filter_map(|row| row.split(['`', '{']).next());
+    let is_metric = |name: &&str| name.starts_with("glockwork_") || name.starts_with("process_");
+    let mut documented: Vec<&str> = names.filter(is_metric).collect();
+    documented.sort_unstable();
+    assert_eq!(served, documented);
+    for name in &served {
+        let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let has_unit = ["_ms", "_us", "_millis", "_minutes"];
+        assert!(
+            is_plain && !has_unit.iter().any(|unit| name.ends_with(unit)),
+            "{name}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn waits_denials_and_callbacks_are_counted() {
+    let (server, at) = with_page().await;
+    let mut a = Raw::join(&server, "a").await;
+    let mut b = Raw::join(&server, "b").await;
+    a.hold(1, "r", Mode::Ex).await;
+    b.request(1, "r", Mode::Ex).await;
+    b.queued(1).await;
+    assert_eq!(a.told().await, Told::Blocking(1, Mode::Ex));
+    a.unlock(1).await;
+    assert_eq!(a.told().await, Told::Done(1, Status::Unlocked, None));
+    let granted = Told::Done(1, Status::Granted, Some(Mode::Ex));
+    assert_eq!(b.told().await, granted);
+    assert!(!a.could_get("r", Mode::Pr).await);
+    let text = get(at, "/metrics").await;
+    for line in [
+        "glockwork_grant_wait_seconds_count 1",
+        "glockwork_blocking_callbacks_total 1",
+        "glockwork_denials_total{reason=\"try\"} 1",
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
+    server.stop().await;
+}
+
 /// An address that was free a moment ago.
 fn free() -> SocketAddr {
     let taken = std::net::TcpListener::bind(SocketAddr::from(ANY)).unwrap();
@@ -213,7 +298,7 @@ async fn those_who_listen_are_told_what_changes() {
     let mut late = Listener::new(at).await;
     late.until("Deadlock of 2 tasks").await;
     b.unlock(1).await;
-    while a.told().await != Told::Done(2, dlm_core::Status::Granted, Some(Mode::Ex)) {}
+    while a.told().await != Told::Done(2, Status::Granted, Some(Mode::Ex)) {}
     listener.until("No deadlock; 1 wait").await;
     server.stop().await;
 }
