@@ -239,6 +239,8 @@ impl Engine {
         if now.since(self.swept) >= SWEEP_US {
             self.swept = now;
             self.counting.sweep(&self.node);
+            let sessions = self.node.state().sessions();
+            self.spans.retain(|session| sessions.contains_key(&session));
             self.calls.retain(|_, answer| !answer.is_closed());
         }
     }
@@ -303,6 +305,7 @@ impl Engine {
                     {
                         let request = RequestId { session, op };
                         trace!(%request, ?event, "answered");
+                        self.spans.answered(request, event);
                     }
                     if !self.sessions.send(stream, message) {
                         late.push(stream);

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dlm_core::{OpId, SessionId};
+use dlm_core::link::{Event, RequestId};
+use dlm_core::{OpId, SessionId, Status};
 use glockwork_proto::trace::TraceContext;
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, Status as SpanStatus, TraceContextExt, TraceFlags,
@@ -120,6 +121,29 @@ impl Spans {
         }
     }
 
+    /// An operation was answered whose answer no lock table gave: it could not be read, or is another server's.
+    pub(super) fn answered(&mut self, request: RequestId, event: &Event) {
+        if self.open.is_empty() {
+            return;
+        }
+        let failed = match event {
+            Event::Done(done) => match done.status {
+                Status::Refused(refusal) => refusal.to_string(),
+                _ => return,
+            },
+            Event::NotMaster { .. } => "this server is not the slot's master".into(),
+            _ => return,
+        };
+        self.end((request.session, request.op), Some(failed), Vec::new);
+    }
+
+    /// Ends what is open of sessions that are no more.
+    pub(super) fn retain(&mut self, is_there: impl Fn(SessionId) -> bool) {
+        if !self.open.is_empty() {
+            self.open.retain(|(session, _), _| is_there(*session));
+        }
+    }
+
     /// An operation is answered; `failed` says why it got nothing.
     pub(super) fn end(
         &mut self,
@@ -148,4 +172,91 @@ fn parent(trace: TraceContext) -> Context {
         true,
         TraceState::default(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::Mutex;
+
+    use dlm_core::{Epoch, SlotId};
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SpanData, SpanExporter as Exporter};
+
+    use super::*;
+
+    /// Remembers what is exported.
+    #[derive(Clone, Debug, Default)]
+    struct Memory(Arc<Mutex<Vec<SpanData>>>);
+
+    impl Exporter for Memory {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    fn spans() -> (Spans, Memory) {
+        let memory = Memory::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(memory.clone())
+            .build();
+        (Export(provider).spans(), memory)
+    }
+
+    const OF: SessionId = SessionId(3);
+
+    fn trace(number: u64) -> (OpId, TraceContext) {
+        let trace = TraceContext::new(77, number).expect("a trace");
+        (OpId(number), trace)
+    }
+
+    #[test]
+    fn a_grant_is_the_clients_spans_child_however_often_it_is_sent() {
+        let (mut spans, memory) = spans();
+        spans.begin(Some(OF), &[trace(5)]);
+        spans.begin(Some(OF), &[trace(5)]);
+        spans.waits(OF, OpId(5));
+        spans.end((OF, OpId(5)), None, Vec::new);
+        spans.end((OF, OpId(5)), None, Vec::new);
+        let all = memory.0.lock().unwrap();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            all[0].parent_span_id,
+            SpanId::from_bytes(5_u64.to_be_bytes())
+        );
+        let trace = all[0].span_context.trace_id();
+        assert_eq!(trace, TraceId::from_bytes(77_u128.to_be_bytes()));
+        assert_eq!(all[0].events.len(), 1);
+    }
+
+    #[test]
+    fn what_is_never_granted_ends_too() {
+        let (mut spans, memory) = spans();
+        spans.begin(Some(OF), &[trace(1), trace(2), trace(3)]);
+        let slot = SlotId::new(0).expect("a slot");
+        let (op, epoch) = (Some(OpId(1)), Epoch(2));
+        let elsewhere = Event::NotMaster { op, slot, epoch };
+        let request = RequestId {
+            session: OF,
+            op: OpId(1),
+        };
+        spans.answered(request, &elsewhere);
+        spans.retain(|session| session == OF);
+        assert_eq!(memory.0.lock().unwrap().len(), 1);
+        spans.retain(|_| false);
+        assert_eq!(memory.0.lock().unwrap().len(), 3);
+        assert!(!spans.are_open());
+        for number in 1..=OPEN_MAX as u64 + 7 {
+            spans.begin(Some(OF), &[trace(number)]);
+        }
+        assert_eq!(spans.open.len(), OPEN_MAX);
+    }
+
+    #[test]
+    fn without_a_collector_nothing_is_kept() {
+        let mut spans = Spans::default();
+        spans.begin(Some(OF), &[trace(1)]);
+        assert!(!spans.are_open());
+    }
 }
