@@ -146,8 +146,11 @@ impl Journal {
 
     /// The events from a number on, as far as they are remembered.
     pub fn since(&self, from: u64) -> impl Iterator<Item = &Entry> {
-        let begin = self.last.partition_point(|entry| entry.sequence < from);
-        self.last.range(begin..)
+        // No more than there are numbers; fewer where some were skipped.
+        let numbers = usize::try_from(self.next.saturating_sub(from)).unwrap_or(usize::MAX);
+        let begin = self.last.len().saturating_sub(numbers);
+        let last = self.last.range(begin..);
+        last.skip_while(move |entry| entry.sequence < from)
     }
 
     /// At most so many events from a number on.
