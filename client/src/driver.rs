@@ -16,7 +16,7 @@ use std::time::Duration;
 use std::vec;
 
 use dlm_core::cluster::{Endpoint, Timing};
-use dlm_core::link::{FromServer, RequestId};
+use dlm_core::link::{Event, FromServer, RequestId};
 use dlm_core::{OpId, Tick};
 use glock_core::session::call::{Call, CallAnswer, CallId};
 use glock_core::session::{
@@ -375,6 +375,9 @@ impl Driver {
                     ?event,
                     "answered"
                 );
+                if matches!(event, Event::Done(_)) {
+                    self.shared.traces.ends(op);
+                }
             }
             self.step(Input::Received { stream, message });
         }
@@ -410,6 +413,10 @@ impl Driver {
                 let Some((ticket, wish)) = self.routes.asked(wish, answer) else {
                     return;
                 };
+                let op = self.machine.next_op();
+                if let Wish::Lock(kind) = &wish {
+                    self.shared.traces.begins(kind.lock(), op);
+                }
                 self.step(match wish {
                     Wish::Lock(kind) => Input::Operate { ticket, kind },
                     Wish::Many(kind) => Input::Everywhere { ticket, kind },
@@ -419,6 +426,10 @@ impl Driver {
                         options,
                     },
                 });
+                if self.machine.next_op() == op {
+                    // It was answered here.
+                    self.shared.traces.ends(op);
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use dlm_core::value::Transfer;
 use dlm_core::{Mode, Owner, RequestFlags, ResourceName, Status, StatusFlags, Token, ValueBlock};
 use tokio::sync::oneshot;
 use tokio_stream::Stream;
+use tracing::{Instrument, debug_span};
 
 use crate::error::LockError;
 use crate::lockspace::Lockspace;
@@ -40,6 +41,7 @@ impl Guard {
         let lock = session.new_lock();
         let raw = Arc::new(RawLock::new(lock));
         let answer = raw.ask(Busy::Waits);
+        let span = debug_span!("lock", lockspace = lockspace.name(), resource = %name, %mode);
         let kind = OperationKind::Request {
             lockspace: lockspace.id,
             lock,
@@ -56,8 +58,8 @@ impl Guard {
             with_value: flags.contains(RequestFlags::VALBLK),
             has_closure: false,
         };
-        guard.send(kind);
-        guard.granted(answer).await?;
+        span.in_scope(|| guard.send(kind));
+        guard.granted(answer).instrument(span).await?;
         Ok(guard)
     }
 
@@ -206,15 +208,17 @@ impl Guard {
         self.settled().await;
         let answer = self.raw.ask(Busy::Waits);
         self.with_value |= flags.contains(RequestFlags::VALBLK);
-        self.send(OperationKind::Convert {
+        let span = debug_span!("convert", %mode);
+        let kind = OperationKind::Convert {
             lock: self.raw.lock(),
             mode,
             flags,
             owner: self.owner,
             value,
-        });
+        };
+        span.in_scope(|| self.send(kind));
         let waiting = CancelOnDrop(self);
-        waiting.0.granted(answer).await
+        waiting.0.granted(answer).instrument(span).await
     }
 
     /// Unlocks, and waits until the server has done it.

@@ -11,6 +11,9 @@
 //! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
+//! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
+//! server's grant of a lock is a span below the one in which it was asked for.
+//!
 //! A session is the pure machine of [`glock_core::session`]; `driver.rs` is the one loop around it.
 
 pub mod asts;
@@ -18,7 +21,6 @@ pub mod cached;
 pub mod error;
 pub mod fault;
 pub mod glocks;
-pub mod graph;
 pub mod inspect;
 pub mod limits;
 pub mod nodes;
@@ -40,6 +42,7 @@ mod session;
 mod stream;
 mod task;
 mod tls;
+mod traces;
 mod value;
 
 pub use cached::{Access, CacheHooks, CachedGuard, CachedLock};
@@ -54,6 +57,7 @@ pub use endpoints::Servers;
 pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
+pub use glockwork_views::graph;
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
 pub use session::Lease;

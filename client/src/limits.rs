@@ -77,3 +77,6 @@ pub const SILENCE_MAX: Duration = Duration::from_millis(500);
 /// How long a sign of life may take before the connection is given up. Long enough for a server that is short
 /// of processor time; with the silence before it less than a lease, so that there is time for another.
 pub const SIGN_OF_LIFE_MAX: Duration = Duration::from_secs(2);
+
+/// The most operations whose traces are remembered; they are sampled, so that there are few.
+pub const TRACES_MAX: usize = 1024;

@@ -10,6 +10,7 @@ use dlm_core::link::{EverywhereKind, OperationKind};
 use dlm_core::{LockId, LockspaceId, Owner, SessionId, Tick};
 use glock_core::session::Loss;
 use glockwork_proto::Name;
+use glockwork_proto::trace::TraceContext;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::asts::{AstQueue, Ticket};
@@ -19,6 +20,7 @@ use crate::error::{LockError, SessionLost};
 use crate::glocks::{self, GlockName};
 use crate::limits::{OPERATIONS_IN_FLIGHT_MAX, OPERATIONS_QUEUED_MAX};
 use crate::raw::RawLock;
+use crate::traces::{self, Traces};
 
 /// What is asked of the driver, in the order in which it is to be sent.
 pub(crate) enum Command {
@@ -176,6 +178,8 @@ pub(crate) struct Shared {
     glocks: Mutex<Vec<Weak<glocks::Inner>>>,
     asts: Mutex<Vec<Weak<AstQueue>>>,
     tasks: Mutex<BTreeMap<Owner, Name>>,
+    /// The traces of operations that are recorded.
+    pub(crate) traces: Traces,
 }
 
 impl Session {
@@ -197,6 +201,7 @@ impl Session {
             glocks: Mutex::default(),
             asts: Mutex::default(),
             tasks: Mutex::default(),
+            traces: Traces::default(),
         });
         (Self { shared, commands }, receiver)
     }
@@ -204,9 +209,19 @@ impl Session {
     /// Queues what frees others, or what the caller has asked [`Self::room`] for. After the session is
     /// lost it goes nowhere, and whoever waits for the answer has been told.
     pub(crate) fn send(&self, command: Command) {
+        self.send_for(command, traces::current());
+    }
+
+    /// The same, for whoever records this trace.
+    pub(crate) fn send_for(&self, command: Command, trace: Option<TraceContext>) {
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        if matches!(command, Command::Ask { .. }) {
+        if let Command::Ask { wish, .. } = &command {
             self.shared.asks(1);
+            if let Wish::Lock(kind) = wish
+                && let Some(trace) = trace
+            {
+                self.shared.traces.asked(kind, trace);
+            }
         }
         // A closed channel means that the driver has ended. It has told everyone that it knew of, and a
         // lock that is only asked for now is none of them.

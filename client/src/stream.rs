@@ -155,6 +155,7 @@ impl Ends {
     /// One frame with what is queued.
     fn frame(&mut self) -> wire::ToServerFrame {
         let mut frame = ToServerFrame::of_queue(&mut self.queued);
+        frame.traces = self.shared.traces.of(&frame.messages);
         frame.holders = self.holders_query.take().map(|query| self.holders(query));
         // One of the two in a frame: both together may be longer than one.
         if frame.holders.is_none()

@@ -10,10 +10,11 @@ use thiserror::Error;
 use tonic::{Code, Status};
 
 use crate::founding::FoundingError;
-use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX};
+use crate::limits::{HELLO_WAIT_MAX, LOOKS_MAX, WATCHES_MAX};
 use crate::node::OrderRefusal;
 use crate::replica::ReplicaError;
 use crate::runtime::{EngineError, Stopping};
+use crate::settings::Key;
 use crate::storage::StorageError;
 
 /// Why the server does not serve (any more).
@@ -36,16 +37,19 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
-    /// The metrics cannot be served.
-    #[error(
-        "cannot listen on {addr} for metrics: {source}; give another address with --metrics-listen"
-    )]
-    Metrics {
+    /// The page or the metrics cannot be served.
+    #[error("cannot listen on {addr} over HTTP: {source}; give another address with --{setting}")]
+    Http {
+        /// Which setting the address is from.
+        setting: Key,
         /// Which address.
         addr: SocketAddr,
         /// Why.
         source: io::Error,
     },
+    /// Spans cannot be exported.
+    #[error("cannot export spans: {0}; give another address with --otlp-endpoint")]
+    Export(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The process has too few resources to start.
     #[error("cannot start the server's runtime: {0}; raise the limits on threads and open files")]
     Runtime(io::Error),
@@ -149,6 +153,25 @@ pub enum LookError {
     /// Too many look.
     #[error("{LOOKS_MAX} graphs are being collected already; try again in a second")]
     Looks,
+    /// Too many watch.
+    #[error("{WATCHES_MAX} watch this server already; ask another one, or end one of those")]
+    Watches,
+    /// The slot of the resource has no master, or another one than the server that was asked.
+    #[error("slot {slot} of the resource is not served there now; ask again in a moment")]
+    NoMaster {
+        /// Which slot.
+        slot: u32,
+    },
+    /// The server that knows does not answer.
+    #[error(
+        "server {server} masters the resource and does not answer: {why}; ask again in a moment"
+    )]
+    NotReached {
+        /// Which server.
+        server: u64,
+        /// Why.
+        why: String,
+    },
     /// The answer is too large.
     #[error("the graph takes {bytes} bytes; ask for one lockspace only")]
     Size {
@@ -180,9 +203,15 @@ impl From<LookError> for Status {
         let code = match error {
             LookError::NoSuchLockspace(_) | LookError::NoSuchSession(_) => Code::NotFound,
             LookError::SessionDead(_) => Code::FailedPrecondition,
-            LookError::Looks | LookError::Size { .. } => Code::ResourceExhausted,
+            LookError::Looks | LookError::Watches | LookError::Size { .. } => {
+                Code::ResourceExhausted
+            }
             LookError::Wire(_) => Code::InvalidArgument,
-            LookError::Order(_) | LookError::Stopping | LookError::Starting => Code::Unavailable,
+            LookError::Order(_)
+            | LookError::NoMaster { .. }
+            | LookError::NotReached { .. }
+            | LookError::Stopping
+            | LookError::Starting => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

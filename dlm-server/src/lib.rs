@@ -14,6 +14,7 @@ pub mod fence;
 pub mod founding;
 pub mod gate;
 pub mod inspect;
+pub mod journal;
 pub mod limits;
 pub mod members;
 pub mod metrics;
@@ -24,6 +25,7 @@ pub mod settings;
 pub mod storage;
 pub mod tls;
 pub mod view;
+pub mod web;
 
 mod rpc;
 

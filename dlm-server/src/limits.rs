@@ -48,3 +48,45 @@ pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long the clients' connections may take to close when the server stops.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The last events that a server remembers of all its resources. It is read twenty times a second by whoever
+/// watches, which is enough for eighty thousand events a second.
+pub const EVENTS_MAX: usize = 4096;
+
+/// The last events that it remembers of one resource.
+pub const EVENTS_PER_RESOURCE_MAX: usize = 16;
+
+/// For so many resources: some six megabytes, taken as they come.
+pub const RESOURCES_REMEMBERED_MAX: usize = 2048;
+
+/// The most waits of which it is known when they began. Those beyond end without saying how long they took.
+pub const WAITS_TIMED_MAX: usize = 1 << 16;
+
+/// The most sessions, and the most lockspaces, whose names are remembered for events of before they ended.
+pub const NAMES_REMEMBERED_MAX: usize = 4096;
+
+/// The most locks of one session in one slot that are told of one by one when they go together. The others
+/// count as missed.
+pub const RELEASES_TOLD_MAX: usize = 256;
+
+/// The most that watch a server at once.
+pub const WATCHES_MAX: usize = 64;
+
+/// How often whoever watches looks for events.
+pub const WATCH_EVERY: Duration = Duration::from_millis(50);
+
+/// The most events in one reply to whoever watches, and in one look at the journal: some ten microseconds.
+pub const EVENTS_PER_REPLY_MAX: usize = 512;
+
+/// The most replies that wait for one watcher to read them.
+pub const REPLIES_QUEUED_MAX: usize = 4;
+
+/// How often a watcher hears of a server that it is there, and how long it may say nothing before it counts
+/// as one that cannot be reached.
+pub const WATCH_PULSE: Duration = Duration::from_secs(1);
+/// See [`WATCH_PULSE`].
+pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(4);
+
+/// How long somebody waits before whoever watches hears of it when that is a deadlock, and how often it is
+/// looked.
+pub const CYCLES_EVERY: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dlm_server::embedded;
 use dlm_server::runtime;
-use dlm_server::settings::{Effective, Settings};
+use dlm_server::settings::{Effective, LogFormat, Settings};
 use dlm_server::storage::Forced;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -44,11 +44,14 @@ fn main() -> ExitCode {
         }
         return show(&loaded.effective, cli.json);
     }
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&settings.log))
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_ansi(io::stderr().is_terminal());
+    match settings.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     for note in loaded.notes {
         warn!("{note}");
     }

@@ -9,6 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `server.rs` | from the start to the end |
+//! | `http.rs` | the ports for a browser and for Prometheus |
 //! | `found.rs` | which cluster it belongs to, where it does not know that yet |
 //! | `engine.rs` | the loop: wait, step the machine, act |
 //! | `handle.rs` | what others ask of the loop |
@@ -16,6 +17,7 @@
 //! | `peers.rs`, `dial.rs`, `channel.rs` | the connections to other servers |
 //! | `disk.rs` | the thread that writes |
 //! | `counting.rs` | what is counted |
+//! | `following.rs`, `spans.rs` | what is counted, logged and traced of locks, off the journal |
 //! | `force.rs` | the way out of a lost majority |
 
 mod channel;
@@ -25,14 +27,17 @@ mod counting;
 mod dial;
 mod disk;
 mod engine;
+mod following;
 mod force;
 mod found;
 mod handle;
+mod http;
 mod outbox;
 mod peers;
 mod random;
 mod server;
 mod sessions;
+mod spans;
 
 pub use cluster::Cluster;
 pub use engine::EngineError;

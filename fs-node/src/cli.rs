@@ -108,6 +108,10 @@ pub(crate) struct RunArgs {
     /// Minimum hold time of glocks, fixed [default: 2 ms, which adapts]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(crate) hold_ms: Option<u64>,
+    /// Export spans to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317: of each page fault, its
+    /// glock, and the lock server's grant, where that exports too
+    #[arg(long, env = "GLOCKWORK_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
     /// Take orders from standard input
     #[arg(long, hide = true, conflicts_with = "workload")]
     pub(crate) orders: bool,

@@ -7,28 +7,31 @@ mod cli;
 mod config;
 mod demo;
 mod run;
+mod spans;
 mod workload;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::{Cli, Command, MkfsArgs, RunArgs};
 use crate::config::{ConfigError, DemoConfig};
 use crate::demo::Verdict;
+use crate::spans::Export;
 
 /// What a shell reports for a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    match run(cli.command) {
+    let ended = watched(&cli.command).and_then(|_exporting| run(cli.command));
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // Nobody who can be told is there where standard error is gone.
@@ -36,6 +39,30 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Begins to log, and to export spans where that is asked for, until what it gives is dropped.
+fn watched(command: &Command) -> anyhow::Result<Option<Export>> {
+    let export = match command {
+        Command::Run(args) => args.otlp_endpoint.as_deref().map(|at| (at, &args.name)),
+        _ => None,
+    };
+    let export = export.map(|(at, node)| Export::new(at, node)).transpose()?;
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_filter(EnvFilter::from_default_env());
+    // Our own spans: those of the libraries below say nothing of locks, and those of the exporter would be
+    // exported in turn.
+    let ours = Targets::new()
+        .with_target("fs_node", Level::DEBUG)
+        .with_target("dlm_client", Level::DEBUG);
+    let spans = export.as_ref().map(|export| {
+        let layer = tracing_opentelemetry::layer().with_tracer(export.tracer());
+        layer.with_filter(ours)
+    });
+    tracing_subscriber::registry().with(log).with(spans).init();
+    Ok(export)
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -11,6 +11,7 @@ mod claims;
 mod cluster;
 mod cluster_state;
 mod coverage;
+mod events;
 mod fault;
 mod founding;
 mod from_server;
@@ -36,6 +37,7 @@ pub use cluster::{
 };
 pub use cluster_state::{parts, snapshot};
 pub use coverage::coverage;
+pub use events::{event_kind, events, history};
 pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
 pub use founding::introduction;
 pub use from_server::from_server_frame;

@@ -29,6 +29,9 @@ pub enum WireError {
         "the first frame carries more than the hello; send the hello alone and the rest after it"
     )]
     HelloNotAlone,
+    /// An operation's trace is none.
+    #[error("the trace of an operation is not 16 bytes and a span that are not 0; leave it out")]
+    Trace,
     /// A Hello after the first frame.
     #[error("a second hello on one stream; open another stream for another session")]
     HelloAgain,

@@ -12,6 +12,7 @@ pub mod convert;
 pub mod coverage;
 pub mod descriptor;
 pub mod error;
+pub mod events;
 pub mod fault;
 pub mod founding;
 pub mod glocks;
@@ -25,6 +26,7 @@ pub mod peer;
 pub mod render;
 #[cfg(test)]
 mod strategies;
+pub mod trace;
 pub mod version;
 
 /// What `proto/*.proto` generates: messages, and the clients and servers of the services.

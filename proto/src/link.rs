@@ -3,11 +3,13 @@
 
 use std::collections::VecDeque;
 
+use dlm_core::OpId;
 use dlm_core::link::{FromServer, ToServer};
 
 use crate::glocks::{GlocksQuery, GlocksReport};
 use crate::holders::{HoldersReport, QueryId};
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
+use crate::trace::TraceContext;
 
 /// What a session sends at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct ToServerFrame {
     pub holders: Option<HoldersReport>,
     /// The answer to a query after glocks. Not in one frame with the other: both are large.
     pub glocks: Option<GlocksReport>,
+    /// The traces of operations in it whose requesters record one, at most one for each message.
+    pub traces: Vec<(OpId, TraceContext)>,
 }
 
 /// What a server sends at once.
@@ -102,7 +106,7 @@ fn first_of<T>(
 #[cfg(test)]
 mod tests {
     use dlm_core::link::OperationKind;
-    use dlm_core::{Epoch, LockId, OpId, SlotId};
+    use dlm_core::{Epoch, LockId, SlotId};
 
     use super::*;
 

@@ -18,6 +18,19 @@ pub fn has_userfaultfd() -> bool {
     }
 }
 
+/// Whether Debian's browser can be had. A test that gets `false` returns.
+///
+/// # Panics
+/// If it cannot be had and `GLOCKWORK_REQUIRE` names `chromium`.
+#[must_use]
+pub fn has_chromium() -> bool {
+    match Command::new("chromium").arg("--version").output() {
+        Ok(said) if said.status.success() => true,
+        Ok(said) => missing("chromium", &String::from_utf8_lossy(&said.stderr)),
+        Err(error) => missing("chromium", &error.to_string()),
+    }
+}
+
 /// A disk in memory that is full soon; it goes when it is dropped.
 #[derive(Debug)]
 pub struct SmallDisk(PathBuf);

@@ -64,6 +64,7 @@ use dlm_core::{LockspaceId, Mode, Owner, Status, Tick, Token};
 use glock_core::{HolderId, Input};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span, debug_span};
 
 pub use config::{GlockConfig, Objects};
 pub use counters::GlockCounters;
@@ -164,6 +165,7 @@ impl Glocks {
     /// # Panics
     /// On a thread of the runtime, if it would have to wait.
     pub fn lock(&self, request: HolderRequest) -> Result<Holder, GlockError> {
+        let _span = span(&request).entered();
         let (holder, enqueued) = self.enqueue(request);
         let answer = match enqueued {
             Enqueued::Answered(answer) => Ok(answer),
@@ -178,10 +180,11 @@ impl Glocks {
     /// # Errors
     /// [`GlockError`].
     pub async fn lock_async(&self, request: HolderRequest) -> Result<Holder, GlockError> {
-        let (holder, enqueued) = self.enqueue(request);
+        let span = span(&request);
+        let (holder, enqueued) = span.in_scope(|| self.enqueue(request));
         let answer = match enqueued {
             Enqueued::Answered(answer) => Ok(answer),
-            Enqueued::Waits(answer) => answer.await,
+            Enqueued::Waits(answer) => answer.instrument(span).await,
         };
         self.granted(holder, answer)
     }
@@ -277,6 +280,12 @@ impl Glocks {
         self.inner.step_all(Input::Free);
         self.inner.wait_until_empty();
     }
+}
+
+/// Of a wait for a glock, for whoever records spans. A cached one is a short span.
+fn span(request: &HolderRequest) -> Span {
+    let (name, state) = (request.name, request.state);
+    debug_span!("glock", %name, %state)
 }
 
 impl Inner {

@@ -11,6 +11,7 @@ use dlm_core::{LockId, Owner, RequestFlags, Token};
 use glock_core::{
     Glock, GlockName, HolderFlags, HolderId, Input, Message, Output, State, invariants,
 };
+use glockwork_proto::trace::TraceContext;
 use tokio::sync::oneshot;
 
 use super::counters::GlockCounters;
@@ -18,6 +19,7 @@ use super::error::{GlockError, from_failure};
 use super::holder::Tag;
 use super::{Inner, SHARDS};
 use crate::session::{Answer, Command, Route, Wish};
+use crate::traces;
 
 /// What a holder is told.
 pub(super) type Granting = Result<Token, GlockError>;
@@ -43,6 +45,8 @@ pub(super) struct Entry {
 pub(super) struct Slot {
     pub(super) id: HolderId,
     pub(super) tag: Arc<Tag>,
+    /// The span in which it was asked for, if that is recorded.
+    trace: Option<TraceContext>,
     /// Whoever waits for it; `None` while its own task is still on the way in, or when it is granted.
     waiting: Option<oneshot::Sender<Granting>>,
 }
@@ -121,6 +125,7 @@ impl Inner {
         entry.slots.push(Slot {
             id,
             tag,
+            trace: traces::current(),
             waiting: None,
         });
         let sent = shard.counters.messages;
@@ -278,7 +283,8 @@ impl Inner {
         };
         let answer = Answer::Lock(Route::Glock(Arc::downgrade(self), name));
         let wish = Wish::Lock(kind);
-        self.session.send(Command::Ask { wish, answer });
+        let trace = traces::current().or_else(|| entry.trace());
+        self.session.send_for(Command::Ask { wish, answer }, trace);
     }
 
     /// What a step left to be done, with no lock held.
@@ -312,6 +318,12 @@ impl Shard {
 }
 
 impl Entry {
+    /// Of the first that waits and records one. What is sent once others have let go is sent for it.
+    fn trace(&self) -> Option<TraceContext> {
+        let mut waiting = self.slots.iter().filter(|slot| slot.waiting.is_some());
+        waiting.find_map(|slot| slot.trace)
+    }
+
     fn take_slot(&mut self, id: HolderId) -> Option<Slot> {
         let at = self.slots.iter().position(|slot| slot.id == id)?;
         Some(self.slots.swap_remove(at))

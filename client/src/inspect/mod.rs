@@ -1,9 +1,7 @@
 //! Looking at a cluster, and looking after it: no session is needed. Any server may be asked; it asks the others,
 //! and what could not be seen is in the [`Coverage`] of a view.
 
-mod blocked;
 mod cluster;
-mod coverage;
 pub mod dump;
 mod glocks;
 mod locks;
@@ -24,11 +22,13 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-pub use blocked::{Blocked, Named};
-pub use cluster::{ClusterServer, ClusterSession, ClusterStatus, Report, Slots, cluster};
-pub use coverage::{Coverage, SLOTS, Unreachable};
+pub use cluster::cluster;
 pub use dlm_core::deadlock::Queue;
 pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
+pub use glockwork_views::{
+    Blocked, ClusterServer, ClusterSession, ClusterStatus, Coverage, Named, Report, SLOTS, Slots,
+    Unreachable,
+};
 pub use locks::{ListedLock, Lock, Locks, Resource, locks};
 pub use lockspaces::{
     LockspaceSession, LockspaceStatus, Purged, lockspaces, lockspaces_seen, purge,

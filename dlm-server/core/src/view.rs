@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use crate::deadlock::{LockView, Queue, ResourceView};
-use crate::ids::{LockId, LockspaceId, SessionId};
+use crate::ids::{LockId, LockspaceId, ResourceName, SessionId};
 use crate::resource::{LockKey, Marks, ResourceKey};
 use crate::table::LockTable;
 
@@ -83,6 +83,25 @@ impl LockTable {
         })
     }
 
+    /// The lock of that number, and the lockspace and the name of the resource that it is on.
+    #[must_use]
+    pub fn lock(
+        &self,
+        session: SessionId,
+        lock: LockId,
+    ) -> Option<(LockspaceId, ResourceName, LockView)> {
+        let key = self.find(session, lock).ok()?;
+        let resource = &self.resources[self.locks[key].resource];
+        let name = resource.name.to_name();
+        Some((resource.lockspace, name, self.view_of_lock(key)))
+    }
+
+    /// The locks of a session, the oldest first; none where it is not known.
+    pub fn locks_of_session(&self, session: SessionId) -> impl Iterator<Item = LockId> {
+        let session = self.sessions.get(&session).into_iter();
+        session.flat_map(|session| self.locks_of(session).map(|key| self.locks[key].id))
+    }
+
     /// The locks of a resource: granted, converting, waiting, each queue in its order.
     pub(crate) fn keys_of(&self, place: ResourceKey) -> impl Iterator<Item = LockKey> {
         let resource = &self.resources[place];
@@ -94,24 +113,26 @@ impl LockTable {
 
     fn view_of(&self, place: ResourceKey) -> ResourceView {
         let resource = &self.resources[place];
-        let locks = self.keys_of(place).map(|key| {
-            let lock = &self.locks[key];
-            LockView {
-                session: lock.session,
-                lock: lock.id,
-                owner: lock.owner,
-                queue: lock.queue,
-                granted: lock.granted,
-                requested: lock.requested,
-                since: lock.since,
-                serial: lock.serial,
-                flags: lock.flags,
-            }
-        });
+        let locks = self.keys_of(place).map(|key| self.view_of_lock(key));
         ResourceView {
             lockspace: resource.lockspace,
             name: resource.name.to_name(),
             locks: locks.collect(),
+        }
+    }
+
+    fn view_of_lock(&self, key: LockKey) -> LockView {
+        let lock = &self.locks[key];
+        LockView {
+            session: lock.session,
+            lock: lock.id,
+            owner: lock.owner,
+            queue: lock.queue,
+            granted: lock.granted,
+            requested: lock.requested,
+            since: lock.since,
+            serial: lock.serial,
+            flags: lock.flags,
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn sight<L: Look>(
             lockspace: lockspace.to_owned(),
             local: true,
             waited_for,
-            if_waited_us: None,
+            ..wire::GraphRequest::default()
         };
         let client = wire::inspect_client::InspectClient::new(channel);
         let mut client = client.max_decoding_message_size(GRAPH_REPLY_BYTES_MAX);

@@ -11,19 +11,25 @@
 //! | `pieces.rs` | looking at this server, a piece at a time |
 //! | `locks.rs`, `glocks.rs` | lists that are longer than memory is large |
 //! | `graph.rs` | the lock graph over all servers, looked at twice |
+//! | `watch.rs` | what happens, from now on |
+//! | `cycles.rs` | the deadlocks that there are, while somebody watches |
+//! | `history.rs` | what has happened to a resource |
 //! | `search.rs` | the leader breaks deadlocks where that is wanted |
 //! | `operate.rs` | the cluster's status, and what `Lock.Purge` does |
 //!
 //! What all of it needs of the server is [`Look`].
 
 mod ask;
+mod cycles;
 mod glocks;
 mod graph;
+mod history;
 mod locks;
 mod operate;
 mod pieces;
 mod search;
 mod service;
+mod watch;
 
 use std::time::Duration;
 

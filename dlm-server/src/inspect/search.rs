@@ -51,7 +51,7 @@ pub async fn break_once<L: Look>(look: &L) -> Result<Option<usize>, LookError> {
         let leads = node.leader() == Some(node.server());
         leads && !breaking(node).is_empty()
     });
-    if !wanted.await? || !somebody_waits_anywhere(look).await? {
+    if !wanted.await? || !somebody_waits_somewhere(look, WAIT_SEARCHED_AFTER, false).await? {
         return Ok(None);
     }
     let first = sight(look, "", true).await?;
@@ -70,9 +70,14 @@ pub async fn break_once<L: Look>(look: &L) -> Result<Option<usize>, LookError> {
     Ok(Some(ended))
 }
 
-async fn somebody_waits_anywhere<L: Look>(look: &L) -> Result<bool, LookError> {
-    let us = u64::try_from(WAIT_SEARCHED_AFTER.as_micros()).unwrap_or(u64::MAX);
-    let here = look.look(move |node, now| somebody_waits(node, now, us));
+/// Whether somebody has waited so long at any server, in a lockspace that wants deadlocks broken or in `any`.
+pub(super) async fn somebody_waits_somewhere<L: Look>(
+    look: &L,
+    for_long: Duration,
+    any: bool,
+) -> Result<bool, LookError> {
+    let us = u64::try_from(for_long.as_micros()).unwrap_or(u64::MAX);
+    let here = look.look(move |node, now| somebody_waits(node, now, us, any));
     if here.await? {
         return Ok(true);
     }
@@ -82,6 +87,7 @@ async fn somebody_waits_anywhere<L: Look>(look: &L) -> Result<bool, LookError> {
             local: true,
             waited_for: true,
             if_waited_us: Some(us),
+            anywhere: any,
             ..wire::GraphRequest::default()
         };
         let mut client = wire::inspect_client::InspectClient::new(channel);

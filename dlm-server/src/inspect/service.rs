@@ -13,9 +13,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::ask::others;
-use super::{Look, glocks, graph, locks, pieces};
+use super::cycles::Cycles;
+use super::{Look, glocks, graph, history, locks, pieces, watch};
 use crate::error::LookError;
-use crate::limits::{GRAPH_BYTES_MAX, LOOKS_MAX};
+use crate::limits::{GRAPH_BYTES_MAX, LOOKS_MAX, WATCHES_MAX};
 use crate::node::{Input, Ordered};
 use crate::view;
 use crate::view::graph::{Which, somebody_waits};
@@ -27,6 +28,9 @@ pub struct InspectService<L> {
     look: L,
     /// So many graphs and lists are collected at once.
     room: Arc<Semaphore>,
+    /// So many watch at once.
+    watches: Arc<Semaphore>,
+    cycles: Arc<Cycles>,
 }
 
 impl<L: Look> InspectService<L> {
@@ -36,6 +40,8 @@ impl<L: Look> InspectService<L> {
         Self {
             look,
             room: Arc::new(Semaphore::new(LOOKS_MAX)),
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            cycles: Arc::default(),
         }
     }
 
@@ -45,9 +51,10 @@ impl<L: Look> InspectService<L> {
         request: wire::GraphRequest,
     ) -> Result<wire::GraphReply, LookError> {
         if let Some(us) = request.if_waited_us {
+            let any = request.anywhere;
             let waits = self
                 .look
-                .look(move |node, now| somebody_waits(node, now, us));
+                .look(move |node, now| somebody_waits(node, now, us, any));
             if !waits.await? {
                 return Ok(wire::GraphReply::default());
             }
@@ -88,6 +95,7 @@ impl<L: Look> InspectService<L> {
 impl<L: Look> wire::inspect_server::Inspect for InspectService<L> {
     type LocksStream = ReceiverStream<Result<wire::LocksPage, Status>>;
     type GlocksStream = ReceiverStream<Result<wire::GlocksPage, Status>>;
+    type WatchStream = watch::Stream;
 
     async fn graph(
         &self,
@@ -193,6 +201,26 @@ impl<L: Look> wire::inspect_server::Inspect for InspectService<L> {
         let mut merged = merge::lockspaces(ours, theirs);
         merged.coverage = Some(render::coverage(others.coverage));
         Ok(Response::new(merged))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<wire::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let request = request.into_inner();
+        let room = Arc::clone(&self.watches);
+        let room = room.try_acquire_owned().map_err(|_| LookError::Watches)?;
+        let cycles = (!request.local).then(|| self.cycles.watch(&self.look));
+        let stream = watch::begin(self.look.clone(), request, cycles, room).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn history(
+        &self,
+        request: Request<wire::HistoryRequest>,
+    ) -> Result<Response<wire::HistoryReply>, Status> {
+        let reply = history::of_resource(&self.look, request.into_inner()).await?;
+        Ok(Response::new(reply))
     }
 
     async fn end_wait(

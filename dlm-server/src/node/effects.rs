@@ -28,6 +28,7 @@ impl Node {
     }
 
     fn heed_effect(&mut self, effect: Effect, out: &mut Vec<Output>) {
+        self.record_effect(&effect);
         match effect {
             Effect::SlotMoved {
                 slot,

@@ -134,6 +134,7 @@ impl Node {
             out.push(Output::Log(Notice::Lost { incarnation }));
         }
         self.masters = Masters::default();
+        self.journal.lost();
         self.streams.drop_all(out);
         self.lease.lose();
         self.nonce = self.nonces.next();

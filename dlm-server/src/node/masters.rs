@@ -249,14 +249,18 @@ impl Node {
 
     /// Steps a master, and does what it says.
     pub(super) fn step_master(&mut self, key: Key, input: SlotInput, out: &mut Vec<Output>) {
-        if let SlotInput::Purged { session, .. } = input
+        let purged = match input {
+            SlotInput::Purged { session, .. } => Some(session),
+            _ => None,
+        };
+        if let Some(session) = purged
             && let Some(mastered) = self.masters.all.get_mut(&key)
         {
             mastered.ledger.drop_session(session);
         }
-        let mut said = Vec::new();
-        if let Some(mastered) = self.masters.all.get_mut(&key) {
-            mastered.master.step(self.now, input, &mut said);
+        let said = self.step_recorded(key, input);
+        if let Some(session) = purged {
+            self.journal.ended(session);
         }
         self.heed(key, said, out);
     }
@@ -281,6 +285,7 @@ impl Node {
                 SlotOutput::Serving => {
                     // **A master proposes that it serves, after recovery and after arrival.**
                     self.wishes.hurry();
+                    self.record_service(key);
                     self.begin_held(key, out);
                 }
                 SlotOutput::TokensLow => {
@@ -486,6 +491,7 @@ impl Node {
             return;
         };
         self.masters.tokens_low.remove(&key);
+        self.journal.left(key.0);
         for operation in mastered.held {
             self.streams.held_back(operation.session, false);
             self.not_master(key, operation.session, Some(operation.op), out);

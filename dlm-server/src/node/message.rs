@@ -221,6 +221,17 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// The session that it is about, if it is about one.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Died { session, .. }
+            | Self::FenceFailed { session, .. }
+            | Self::Evicts { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
     /// Whether somebody should look at it.
     #[must_use]
     pub const fn is_bad(&self) -> bool {

@@ -22,6 +22,7 @@
 //! | `streams.rs`, `requests.rs` | generations, numbers, events that wait to be acknowledged |
 //! | `calls.rs` | clients' calls; keepalives are relayed |
 //! | `lease.rs` | the server's own lease |
+//! | `recording.rs` | what the masters do to locks gets into the [journal](crate::journal) |
 //! | `operator.rs` | what is done for whoever looks after the cluster, and for the deadlock search |
 //! | `sight.rs` | what can be seen of a server from outside |
 //! | `wishes.rs` | what this server wants in the log |
@@ -43,6 +44,7 @@ mod moves;
 mod nonces;
 mod notice;
 mod operator;
+mod recording;
 mod requests;
 mod sight;
 mod streams;
@@ -67,6 +69,7 @@ use dlm_core::cluster::ClusterState;
 use dlm_core::recovery::{Begin, PhaseName, SlotInput, SlotMaster};
 use dlm_core::{Incarnation, LogIndex, ServerId, SessionId, Tick};
 
+use crate::journal::Journal;
 use crate::replica::{Action, Context, Event, Replica};
 use calls::{Relayed, ReplyTo};
 use coordinator::{Coordinator, Renewal};
@@ -107,6 +110,7 @@ pub struct Node {
     /// What masters begin with, as of an entry.
     begin: Option<(LogIndex, Begin)>,
     streams: Streams,
+    journal: Journal,
     /// What the replica is told next.
     events: VecDeque<Event>,
     /// Messages of this server to itself.
@@ -146,6 +150,7 @@ impl Node {
             masters: Masters::default(),
             begin: None,
             streams: Streams::default(),
+            journal: Journal::default(),
             events: VecDeque::new(),
             local: VecDeque::new(),
             config,

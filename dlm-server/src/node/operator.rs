@@ -73,7 +73,7 @@ impl Node {
         if !self.is_live(session) {
             return Ordered::NoSuchWait;
         }
-        let said = self.order(
+        let said = self.step_recorded(
             key,
             SlotInput::EndWait {
                 session,
@@ -128,7 +128,7 @@ impl Node {
             let orphans = mastered.map_or_else(Vec::new, |mastered| {
                 mastered.master.table().orphans(session, (lockspace, owner))
             });
-            let mut said = self.order(key, order);
+            let mut said = self.step_recorded(key, order);
             // The session did not ask, and has no operation that this is the answer to.
             said.retain(|output| match output {
                 SlotOutput::Table(TableOutput::Purged { locks: gone, .. }) => {
@@ -144,14 +144,6 @@ impl Node {
             }
         }
         Ordered::Purged { locks, slots }
-    }
-
-    fn order(&mut self, key: Key, order: SlotInput) -> Vec<SlotOutput> {
-        let mut said = Vec::new();
-        if let Some(mastered) = self.masters.all.get_mut(&key) {
-            mastered.master.step(self.now, order, &mut said);
-        }
-        said
     }
 
     /// Whether anything may be done to a table now: nothing overtakes what waits for the lease.

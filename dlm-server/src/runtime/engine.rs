@@ -15,15 +15,18 @@ use tracing::{info, trace, warn};
 use super::clock;
 use super::counting::Counting;
 use super::disk::Disk;
+use super::following::Following;
 use super::handle::{Command, FromPeer, Handle, Inbox};
 use super::peers::Peers;
 use super::sessions::{SessionOutbox, Sessions};
+use super::spans::Spans;
 use crate::fence::FenceCommand;
 use crate::limits::STREAMS_MAX;
 use crate::metrics::Metrics;
 use crate::node::{CALLS_MAX, Input, Node, Notice, OrderId, Ordered, Output, StreamId};
 use crate::rpc::Others;
 use crate::storage::StorageError;
+use crate::view;
 
 /// Why the loop ended when nobody told it to.
 #[derive(Debug, Error)]
@@ -43,6 +46,8 @@ pub(super) struct Engine {
     peers: Peers,
     sessions: Sessions,
     counting: Counting,
+    following: Following,
+    spans: Spans,
     calls: BTreeMap<CallId, oneshot::Sender<CallAnswer>>,
     call: u64,
     /// They are answered at once.
@@ -69,6 +74,7 @@ pub(super) struct Begin {
     pub(super) disk: Disk,
     pub(super) peers: Peers,
     pub(super) metrics: Metrics,
+    pub(super) spans: Spans,
     pub(super) fence: Option<FenceCommand>,
     pub(super) handle: Handle,
     pub(super) others: watch::Sender<Others>,
@@ -86,7 +92,9 @@ impl Engine {
             disk: begin.disk,
             peers: begin.peers,
             sessions: Sessions::default(),
+            following: Following::new(begin.metrics.locks.clone()),
             counting: Counting::new(begin.metrics),
+            spans: begin.spans,
             calls: BTreeMap::new(),
             call: 0,
             orders: BTreeMap::new(),
@@ -165,7 +173,9 @@ impl Engine {
                 messages,
                 holders,
                 glocks,
+                traces,
             } => {
+                self.spans.begin(self.sessions.of(stream), &traces);
                 self.counting.frame(&messages);
                 self.frame(stream, messages);
                 self.sessions.reported(holders, glocks);
@@ -229,6 +239,8 @@ impl Engine {
         if now.since(self.swept) >= SWEEP_US {
             self.swept = now;
             self.counting.sweep(&self.node);
+            let sessions = self.node.state().sessions();
+            self.spans.retain(|session| sessions.contains_key(&session));
             self.calls.retain(|_, answer| !answer.is_closed());
         }
     }
@@ -264,6 +276,7 @@ impl Engine {
 
     fn step_all(&mut self, inputs: impl IntoIterator<Item = Input>) {
         self.node.step_all(clock::now(), inputs, &mut self.out);
+        self.following.follow(&self.node, &mut self.spans);
         self.act();
         if self.node.state().applied() != self.heeded {
             self.heeded = self.node.state().applied();
@@ -292,6 +305,7 @@ impl Engine {
                     {
                         let request = RequestId { session, op };
                         trace!(%request, ?event, "answered");
+                        self.spans.answered(request, event);
                     }
                     if !self.sessions.send(stream, message) {
                         late.push(stream);
@@ -306,7 +320,7 @@ impl Engine {
                         let _ = asked.send(outcome);
                     }
                 }
-                Output::Log(notice) => log(&notice, &self.announced),
+                Output::Log(notice) => log(&notice, &self.node, &self.announced),
             }
         }
         for stream in late {
@@ -322,10 +336,10 @@ fn fence(
     name: dlm_core::cluster::Name,
 ) {
     let Some(command) = command.clone() else {
-        warn!(session = session.0, %name, "there is no fence command to run");
+        warn!(session = session.0, node = %name, "there is no fence command to run");
         return;
     };
-    info!(session = session.0, %name, "fencing: {command}");
+    info!(session = session.0, node = %name, "fencing: {command}");
     let handle = handle.clone();
     tokio::spawn(async move {
         let outcome = command.run(session, &name).await;
@@ -334,12 +348,15 @@ fn fence(
     });
 }
 
-fn log(notice: &Notice, announced: &watch::Sender<bool>) {
+fn log(notice: &Notice, node: &Node, announced: &watch::Sender<bool>) {
     if matches!(notice, Notice::Lost { .. }) {
         announced.send_replace(false);
     }
+    let session = notice.session();
+    let name = session.map(|session| view::journal::session_name(node, session));
+    let session = session.map(|session| session.0);
     if notice.is_bad() {
-        warn!("{notice}");
+        warn!(session, node = name, "{notice}");
     } else {
         info!("{notice}");
     }

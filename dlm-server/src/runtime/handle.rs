@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dlm_core::call::{Call, CallAnswer};
 use dlm_core::cluster::{Endpoint, FenceOutcome};
 use dlm_core::link::{Hello, ToServer};
-use dlm_core::{ServerId, SessionId, Tick};
+use dlm_core::{OpId, ServerId, SessionId, Tick};
 use glockwork_proto::glocks::{GlocksQuery, GlocksReport};
 use glockwork_proto::holders::HoldersReport;
+use glockwork_proto::trace::TraceContext;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,6 +37,7 @@ pub(super) enum Command {
         messages: Vec<ToServer>,
         holders: Option<HoldersReport>,
         glocks: Option<GlocksReport>,
+        traces: Vec<(OpId, TraceContext)>,
     },
     /// A stream is over.
     Closed { stream: StreamId },
@@ -186,12 +188,14 @@ impl Handle {
             messages,
             holders,
             glocks,
+            traces,
         } = frame;
         self.tell(Command::Frame {
             stream,
             messages,
             holders,
             glocks,
+            traces,
         })
         .await
     }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::transport::server::Router;
 use tonic_health::server::HealthReporter;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::channel::Channels;
 use super::dial::Dial;
@@ -28,12 +28,12 @@ use super::engine::{Begin, Engine};
 use super::found::{self, Found};
 use super::handle::Handle;
 use super::peers::Peers;
-use super::{clock, random};
+use super::spans::{Export, Spans};
+use super::{clock, http, random};
 use crate::error::ServeError;
 use crate::gate::Gates;
 use crate::inspect::{InspectService, break_deadlocks};
 use crate::limits::{PROBE_INTERVAL, PROBE_WAIT_MAX, STOP_WAIT_MAX};
-use crate::metrics::{self, Metrics};
 use crate::node::{Node, NodeConfig};
 use crate::replica::{Config, Replica};
 use crate::rpc::{
@@ -46,6 +46,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    http_addr: Option<SocketAddr>,
     announced: watch::Receiver<bool>,
     health: HealthReporter,
     stop: oneshot::Sender<()>,
@@ -99,6 +100,7 @@ impl Server {
         ));
         let (health, router) = router(settings, &reach).await?;
 
+        let export = Export::new(settings)?;
         let (announce, mut announced) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let life = Life {
@@ -106,6 +108,7 @@ impl Server {
             settings: settings.clone(),
             reach: Arc::clone(&reach),
             announce,
+            spans: export.as_ref().map(Export::spans).unwrap_or_default(),
         };
         let (close, closed) = oneshot::channel::<()>();
         let serving = router.serve_with_incoming_shutdown(incoming, async move {
@@ -113,10 +116,7 @@ impl Server {
             let _ = closed.await;
         });
         let mut serving = tokio::spawn(serving);
-        let counted = match settings.metrics_listen {
-            Some(listen) => Some(metrics_on(listen, reach.metrics.clone()).await?),
-            None => None,
-        };
+        let (http_addr, looked_at) = http::serve(settings, &reach).await?;
         let mut living = tokio::spawn(async move {
             let lived = tokio::select! {
                 lived = life.live(stopped) => lived,
@@ -124,12 +124,13 @@ impl Server {
                     return ended.map_err(|_| ServeError::Broken)?.map_err(ServeError::from);
                 }
             };
-            if let Some(counted) = counted {
-                counted.abort();
-            }
+            drop(looked_at);
             // Connections close when their streams have ended, and those end with the loop.
             drop(close);
             let _ = timeout(STOP_WAIT_MAX, serving).await;
+            if let Some(export) = export {
+                export.end().await;
+            }
             lived
         });
         if settings.peers.is_empty() {
@@ -143,6 +144,7 @@ impl Server {
         }
         Ok(Self {
             addr,
+            http_addr,
             announced,
             health,
             stop,
@@ -154,6 +156,12 @@ impl Server {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where its page is, if it has one.
+    #[must_use]
+    pub const fn http_addr(&self) -> Option<SocketAddr> {
+        self.http_addr
     }
 
     /// Waits until its cluster knows it. That takes a majority of the servers.
@@ -191,20 +199,6 @@ impl Server {
         let _ = self.stop.send(());
         let _ = timeout(2 * STOP_WAIT_MAX, self.living).await;
     }
-}
-
-/// Serves the metrics, until it is told not to.
-async fn metrics_on(listen: SocketAddr, metrics: Metrics) -> Result<JoinHandle<()>, ServeError> {
-    let failed = |source| ServeError::Metrics {
-        addr: listen,
-        source,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    info!(
-        "metrics are at http://{}/metrics",
-        listener.local_addr().map_err(failed)?
-    );
-    Ok(tokio::spawn(metrics::serve(listener, metrics)))
 }
 
 const SERVICES: [&str; 4] = [
@@ -269,10 +263,11 @@ struct Life {
     endpoint: Endpoint,
     reach: Arc<Reach>,
     announce: watch::Sender<bool>,
+    spans: Spans,
 }
 
 impl Life {
-    async fn live(self, stopped: oneshot::Receiver<()>) -> Result<(), ServeError> {
+    async fn live(mut self, stopped: oneshot::Receiver<()>) -> Result<(), ServeError> {
         let mut stopped = stopped;
         let found = tokio::select! {
             found = found::storage(&self.settings, &self.reach) => found?,
@@ -295,12 +290,13 @@ impl Life {
         Ok(engine.run(inbox).await?)
     }
 
-    fn engine(&self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
+    fn engine(&mut self, found: Found, handle: Handle) -> Result<Engine, ServeError> {
         let Self {
             settings,
             endpoint,
             reach,
             announce,
+            spans,
         } = self;
         let identity = found.stored.identity;
         let versions = VersionRange::OURS;
@@ -339,6 +335,7 @@ impl Life {
             disk: Disk::new(found.storage).map_err(ServeError::Runtime)?,
             peers: Peers::new(dial, settings.peers.clone()),
             metrics: reach.metrics.clone(),
+            spans: std::mem::take(spans),
             fence: settings.fence.clone(),
             handle,
             others: reach.others.clone(),

@@ -119,6 +119,7 @@ fn value(settings: &Settings, key: Key) -> Option<Value> {
         Key::FenceSeconds => fence?.time_limit.as_secs().into(),
         Key::SessionLeaseMs => ms(settings.timing.session_lease_us),
         Key::ServerLeaseMs => ms(settings.timing.server_lease_us),
+        Key::HttpListen => settings.http_listen?.to_string().into(),
         Key::MetricsListen => settings.metrics_listen?.to_string().into(),
         Key::TlsCert => tls?.cert.display().to_string().into(),
         Key::TlsKey => tls?.key.display().to_string().into(),
@@ -126,5 +127,7 @@ fn value(settings: &Settings, key: Key) -> Option<Value> {
         Key::Insecure => settings.insecure.into(),
         Key::AllowFaults => settings.faults.into(),
         Key::Log => settings.log.clone().into(),
+        Key::LogFormat => settings.log_format.name().into(),
+        Key::OtlpEndpoint => settings.otlp_endpoint.clone()?.into(),
     })
 }

@@ -32,6 +32,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 
+    /// How to log: text, or json with one document a line [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+
     /// Which server of the cluster this is, from 1 on [default: 1].
     #[arg(long, value_name = "N", help_heading = "Cluster")]
     pub id: Option<String>,
@@ -97,7 +101,17 @@ pub struct Flags {
         default_missing_value = "true", help_heading = "Watching")]
     pub allow_faults: Option<String>,
 
-    /// Serve metrics for Prometheus here, at /metrics.
+    /// Serve a page with the cluster's status and its lock graph here, over plain HTTP, and the metrics for
+    /// Prometheus at /metrics.
+    #[arg(long, value_name = "ADDR", help_heading = "Watching")]
+    pub http_listen: Option<String>,
+
+    /// Export spans of operations whose clients record a trace to this collector, by OTLP over gRPC, such as
+    /// http://127.0.0.1:4317 [default: none].
+    #[arg(long, value_name = "URL", help_heading = "Watching")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Serve the metrics here and nothing else; the older name of --http-listen, from before there was a page.
     #[arg(long, value_name = "ADDR", help_heading = "Watching")]
     pub metrics_listen: Option<String>,
 }
@@ -114,6 +128,7 @@ impl Flags {
             (Key::FenceSeconds, self.fence_seconds),
             (Key::SessionLeaseMs, self.session_lease_ms),
             (Key::ServerLeaseMs, self.server_lease_ms),
+            (Key::HttpListen, self.http_listen),
             (Key::MetricsListen, self.metrics_listen),
             (Key::TlsCert, self.tls_cert),
             (Key::TlsKey, self.tls_key),
@@ -121,6 +136,8 @@ impl Flags {
             (Key::Insecure, self.insecure),
             (Key::AllowFaults, self.allow_faults),
             (Key::Log, self.log),
+            (Key::LogFormat, self.log_format),
+            (Key::OtlpEndpoint, self.otlp_endpoint),
         ];
         let mut layer = Layer::new();
         for (key, value) in single {

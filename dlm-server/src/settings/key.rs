@@ -26,7 +26,9 @@ pub enum Key {
     SessionLeaseMs,
     /// How long a server serves without a renewal.
     ServerLeaseMs,
-    /// Where metrics are served.
+    /// Where the page and the metrics are served.
+    HttpListen,
+    /// Where metrics alone are served.
     MetricsListen,
     /// The certificate that it shows.
     TlsCert,
@@ -40,6 +42,10 @@ pub enum Key {
     AllowFaults,
     /// What is logged.
     Log,
+    /// How it is logged.
+    LogFormat,
+    /// Where spans are exported to.
+    OtlpEndpoint,
 }
 
 /// What a value of a setting looks like in the file.
@@ -69,7 +75,7 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "DLM_SERVER_";
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Id,
         Self::Listen,
         Self::Advertise,
@@ -80,6 +86,7 @@ impl Key {
         Self::FenceSeconds,
         Self::SessionLeaseMs,
         Self::ServerLeaseMs,
+        Self::HttpListen,
         Self::MetricsListen,
         Self::TlsCert,
         Self::TlsKey,
@@ -87,6 +94,8 @@ impl Key {
         Self::Insecure,
         Self::AllowFaults,
         Self::Log,
+        Self::LogFormat,
+        Self::OtlpEndpoint,
     ];
 
     /// Its name in the file; the flag has `--` before it.
@@ -103,6 +112,7 @@ impl Key {
             Self::FenceSeconds => "fence-seconds",
             Self::SessionLeaseMs => "session-lease-ms",
             Self::ServerLeaseMs => "server-lease-ms",
+            Self::HttpListen => "http-listen",
             Self::MetricsListen => "metrics-listen",
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
@@ -110,6 +120,8 @@ impl Key {
             Self::Insecure => "insecure",
             Self::AllowFaults => "allow-faults",
             Self::Log => "log",
+            Self::LogFormat => "log-format",
+            Self::OtlpEndpoint => "otlp-endpoint",
         }
     }
 
@@ -124,11 +136,14 @@ impl Key {
             | Self::Advertise
             | Self::Data
             | Self::FenceCommand
+            | Self::HttpListen
             | Self::MetricsListen
             | Self::TlsCert
             | Self::TlsKey
             | Self::TlsCa
-            | Self::Log => Kind::Text,
+            | Self::Log
+            | Self::LogFormat
+            | Self::OtlpEndpoint => Kind::Text,
         }
     }
 
@@ -170,7 +185,7 @@ mod tests {
     #[test]
     fn all_are_there_once_and_in_order() {
         assert!(Key::ALL.is_sorted_by(|a, b| a < b));
-        assert_eq!(Key::ALL[Key::ALL.len() - 1], Key::Log, "the last one");
+        assert_eq!(Key::ALL[Key::ALL.len() - 1], Key::OtlpEndpoint, "the last");
         assert_eq!(Key::TlsCert.variable(), "DLM_SERVER_TLS_CERT");
     }
 

@@ -67,7 +67,9 @@ pub struct Settings {
     pub timing: Timing,
     /// The limits of each slot's table. They cannot be chosen from outside.
     pub limits: Limits,
-    /// Where metrics are served.
+    /// Where the page and the metrics are served.
+    pub http_listen: Option<SocketAddr>,
+    /// Where metrics alone are served.
     pub metrics_listen: Option<SocketAddr>,
     /// The certificates; without them it is plain text.
     pub tls: Option<Tls>,
@@ -79,6 +81,31 @@ pub struct Settings {
     pub faults: bool,
     /// What is logged, as a filter that `tracing` takes.
     pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Where spans are exported to, by OTLP over gRPC.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// How something is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// What [`Settings::load`] found.
@@ -107,12 +134,15 @@ impl Settings {
             fence: None,
             timing: Timing::DEFAULT,
             limits: Limits::DEFAULT,
+            http_listen: None,
             metrics_listen: None,
             tls: None,
             insecure: false,
             access: Access::Everything,
             faults: false,
             log: value::LOG_DEFAULT.into(),
+            log_format: LogFormat::default(),
+            otlp_endpoint: None,
         }
     }
 

@@ -67,10 +67,13 @@ impl Resolver {
             true => self.take(Key::Listen, value::address),
             false => Some(alone.listen),
         };
+        let http_listen = self.take(Key::HttpListen, value::address);
         let metrics_listen = self.take(Key::MetricsListen, value::address);
         let insecure = self.switch(Key::Insecure);
         let faults = self.switch(Key::AllowFaults);
         let log = self.take(Key::Log, value::log_filter);
+        let log_format = self.take(Key::LogFormat, value::log_format);
+        let otlp_endpoint = self.take(Key::OtlpEndpoint, value::collector);
         let place = self.place(listen);
         let fence = self.fence();
         let timing = self.timing(fence.as_ref());
@@ -88,12 +91,15 @@ impl Resolver {
             fence,
             timing,
             limits: alone.limits,
+            http_listen,
             metrics_listen,
             tls,
             insecure,
             access,
             faults,
             log: log.unwrap_or(alone.log),
+            log_format: log_format.unwrap_or_default(),
+            otlp_endpoint,
         })
     }
 

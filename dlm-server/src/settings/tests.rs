@@ -288,7 +288,12 @@ fn the_example_is_true() {
     let text = include_str!("../../../docs/dlm-server.toml");
     let says = file::parse("dlm-server.toml", text);
     assert_eq!(says.mistakes, []);
-    let commented = [Key::FenceCommand, Key::FenceSeconds];
+    let commented = [
+        Key::FenceCommand,
+        Key::FenceSeconds,
+        Key::MetricsListen,
+        Key::OtlpEndpoint,
+    ];
     for key in Key::ALL {
         let there = says.layer.contains_key(&key);
         assert_eq!(there, !commented.contains(&key), "{key}");

@@ -10,6 +10,7 @@ use dlm_core::ServerId;
 use dlm_core::cluster::Endpoint;
 use tracing_subscriber::EnvFilter;
 
+use super::LogFormat;
 use super::durations::LEASE_MS_MAX;
 
 /// What is logged where nothing else is said.
@@ -113,6 +114,23 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
             "\"{text}\" is not a filter: {error}; write a level such as info, or info,dlm_server=debug"
         )),
     }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("\"{text}\" is neither text nor json")),
+    }
+}
+
+/// Where a collector is, over plain HTTP/2.
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").ok_or_else(|| {
+        format!("\"{text}\" is no collector's address; write http://HOST:PORT, such as http://127.0.0.1:4317")
+    })?;
+    endpoint(rest.strip_suffix('/').unwrap_or(rest))?;
+    Ok(text.into())
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
@@ -224,6 +242,24 @@ mod tests {
         ] {
             assert!(command(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn collectors_are_found_over_plain_http() {
+        for good in ["http://127.0.0.1:4317", "http://otel.example:4317/"] {
+            assert_eq!(collector(good).unwrap(), good);
+        }
+        for bad in [
+            "127.0.0.1:4317",
+            "https://a:4317",
+            "http://a",
+            "http://a:1/v1",
+            "",
+        ] {
+            assert!(collector(bad).is_err(), "{bad}");
+        }
+        assert_eq!(log_format("json"), Ok(LogFormat::Json));
+        assert!(log_format("JSON").is_err());
     }
 
     #[test]

@@ -54,12 +54,12 @@ pub fn breaking(node: &Node) -> BTreeSet<LockspaceId> {
 }
 
 /// Whether somebody has waited so long, in microseconds, in a slot that is served here and a lockspace that
-/// wants deadlocks broken.
+/// wants deadlocks broken, or in `any`.
 #[must_use]
-pub fn somebody_waits(node: &Node, now: Tick, us: u64) -> bool {
+pub fn somebody_waits(node: &Node, now: Tick, us: u64, any: bool) -> bool {
     let breaking = breaking(node);
-    let wanted = |lockspace: LockspaceId| breaking.contains(&lockspace);
-    !breaking.is_empty()
+    let wanted = |lockspace: LockspaceId| any || breaking.contains(&lockspace);
+    (any || !breaking.is_empty())
         && node.served().any(|master| {
             let since = master.table().oldest_wait(wanted);
             since.is_some_and(|since| now.since(since) >= us)

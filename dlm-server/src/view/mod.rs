@@ -9,6 +9,7 @@
 //! | `locks.rs` | pages of locks |
 //! | `counts.rs` | how many there are: status, lockspaces |
 //! | `graph.rs` | what the lock graph and the deadlock search are made of |
+//! | `journal.rs` | what has happened, with names |
 //! | `cluster.rs`, `blocked.rs` | the cluster's status; what does not go on |
 //! | `merge/` | several servers' answers as one |
 
@@ -16,6 +17,7 @@ pub mod blocked;
 pub mod cluster;
 pub mod counts;
 pub mod graph;
+pub mod journal;
 pub mod locks;
 pub mod merge;
 

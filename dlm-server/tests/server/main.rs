@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster;
 mod counters;
 mod glocks;
+mod http;
 mod lockspaces;
 mod program;
 mod raw;

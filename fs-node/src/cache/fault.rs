@@ -167,6 +167,8 @@ impl Shared {
         // A private mapping's store copies the page: it reads it.
         let writes = fault.write && vma.share() == Share::Shared;
         let access = if writes { Access::Write } else { Access::Read };
+        let page = page_of(vma.offset_at(fault.addr));
+        let _span = tracing::debug_span!("fault", inode = vma.inode(), page, writes).entered();
         let result = self.map(&vma, fault, access);
         if let Err(error) = result {
             tracing::error!(

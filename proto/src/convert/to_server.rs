@@ -14,6 +14,7 @@ use super::mode;
 use crate::error::WireError;
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::link::ToServerFrame;
+use crate::trace::TraceContext;
 use crate::wire;
 
 /// What a session sends. An operation that is asked for in vain is read as
@@ -26,12 +27,14 @@ pub fn to_server_frame(frame: wire::ToServerFrame) -> Result<ToServerFrame, Wire
     let alone = frame.items.is_empty()
         && frame.acknowledge.is_none()
         && frame.holders.is_none()
-        && frame.glocks.is_none();
+        && frame.glocks.is_none()
+        && frame.traces.is_empty();
     if frame.hello.is_some() && !alone {
         return Err(WireError::HelloNotAlone);
     }
     // Before anything is made of it.
-    let count = frame.items.iter().map(entries_of).sum();
+    let count: usize = frame.items.iter().map(entries_of).sum();
+    let count = count.max(frame.traces.len());
     if count > OPERATIONS_PER_FRAME_MAX {
         return Err(WireError::OperationsTooMany { count });
     }
@@ -48,7 +51,14 @@ pub fn to_server_frame(frame: wire::ToServerFrame) -> Result<ToServerFrame, Wire
         messages,
         holders: frame.holders.map(report).transpose()?,
         glocks: frame.glocks.map(super::glocks::report).transpose()?,
+        traces: frame.traces.iter().map(trace).collect::<Result<_, _>>()?,
     })
+}
+
+fn trace(wire: &wire::OperationTrace) -> Result<(OpId, TraceContext), WireError> {
+    let trace = <[u8; 16]>::try_from(&wire.trace[..]).map(u128::from_be_bytes);
+    let context = TraceContext::new(trace.unwrap_or_default(), wire.span);
+    Ok((OpId(wire.op), context.ok_or(WireError::Trace)?))
 }
 
 /// As [`ToServerFrame::entries_of`].

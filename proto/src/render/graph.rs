@@ -90,6 +90,17 @@ pub fn graph_reply(parts: GraphParts<'_>) -> wire::GraphReply {
     }
 }
 
+/// The cycles of a graph, each by itself.
+#[must_use]
+pub fn cycles(graph: &Graph, reports: &[NodeReport], names: &Names) -> Vec<wire::Cycle> {
+    let behind = Behind::index(reports);
+    let edge = |&edge: &usize| graph_edge(&graph.edges[edge], &behind, names);
+    let cycles = graph.cycles.iter().map(|cycle| wire::Cycle {
+        edges: cycle.iter().map(edge).collect(),
+    });
+    cycles.collect()
+}
+
 /// The locks of one server for another one, each resource with the epoch of its slot: without what stands
 /// behind them, which whoever asked finds out.
 #[must_use]

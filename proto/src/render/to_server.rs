@@ -11,6 +11,7 @@ use super::value_bytes;
 use super::words;
 use crate::limits::OPERATIONS_PER_FRAME_MAX;
 use crate::link::ToServerFrame;
+use crate::trace::TraceContext;
 use crate::wire;
 use crate::wire::to_server_item::Kind;
 
@@ -31,6 +32,7 @@ pub fn to_server_frame(frame: ToServerFrame) -> wire::ToServerFrame {
         acknowledge: None,
         holders: frame.holders.as_ref().map(report),
         glocks: frame.glocks.as_ref().map(super::glocks::report),
+        traces: frame.traces.into_iter().map(trace).collect(),
     };
     for message in frame.messages {
         let (number, kind) = match message {
@@ -88,6 +90,14 @@ pub fn to_server_frame(frame: ToServerFrame) -> wire::ToServerFrame {
         wire.items.push(wire::ToServerItem { number, kind });
     }
     wire
+}
+
+fn trace((op, context): (OpId, TraceContext)) -> wire::OperationTrace {
+    wire::OperationTrace {
+        op: op.0,
+        trace: Bytes::copy_from_slice(&context.trace.to_be_bytes()),
+        span: context.span,
+    }
 }
 
 fn hello(hello: &Hello) -> wire::StreamHello {

@@ -18,6 +18,7 @@ use proptest::sample::select;
 use super::{flags, glocks_query, glocks_report, mode, name, report, resource_name, value};
 use crate::holders::QueryId;
 use crate::link::{FromServerFrame, ToServerFrame};
+use crate::trace::TraceContext;
 
 fn op() -> impl Strategy<Value = OpId> {
     any::<u64>().prop_map(OpId)
@@ -175,6 +176,13 @@ fn numbered() -> impl Strategy<Value = ToServer> {
     ]
 }
 
+fn trace() -> impl Strategy<Value = (OpId, TraceContext)> {
+    (any::<u64>(), 1..=u128::MAX, 1..=u64::MAX).prop_map(|(op, trace, span)| {
+        let context = TraceContext::new(trace, span);
+        (OpId(op), context.expect("neither is 0"))
+    })
+}
+
 fn of_messages() -> impl Strategy<Value = ToServerFrame> {
     let acknowledge = any::<u64>().prop_map(|sequence| ToServer::Acknowledge { sequence });
     (
@@ -182,13 +190,15 @@ fn of_messages() -> impl Strategy<Value = ToServerFrame> {
         option::of(acknowledge),
         option::of(report()),
         option::of(glocks_report()),
+        vec(trace(), 0..4),
     )
-        .prop_map(|(mut messages, acknowledge, holders, glocks)| {
+        .prop_map(|(mut messages, acknowledge, holders, glocks, traces)| {
             messages.extend(acknowledge);
             ToServerFrame {
                 messages,
                 holders,
                 glocks,
+                traces,
             }
         })
 }

@@ -28,7 +28,7 @@ impl Binaries {
         let profile: &Path = above.unwrap_or(dir);
         // `cargo test --workspace` has built them; a build apart would have other features, and so build half
         // of the dependencies again.
-        if ["dlm", "dlm-server", "failover"]
+        if ["dlm", "dlm-server", "failover", "fs-node"]
             .iter()
             .all(|name| profile.join(name).exists())
         {
@@ -39,7 +39,7 @@ impl Binaries {
         cargo
             .args(["build", "--quiet", "--offline", "--bins"])
             .args(["--package", "dlm-server", "--package", "dlm-client"])
-            .args(["--package", "tests"])
+            .args(["--package", "fs-node", "--package", "tests"])
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -51,7 +51,7 @@ impl Binaries {
         Self(profile.to_owned())
     }
 
-    /// One of them: `dlm`, `dlm-server`, `failover`.
+    /// One of them: `dlm`, `dlm-server`, `failover`, `fs-node`.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

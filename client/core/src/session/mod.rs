@@ -227,6 +227,12 @@ impl Session {
         self.lease.is_some().then_some(self.id)
     }
 
+    /// The number that the next operation will be sent under.
+    #[must_use]
+    pub const fn next_op(&self) -> OpId {
+        OpId(self.next_op)
+    }
+
     /// When it ends unless another keepalive is acknowledged; `None` before it joined.
     #[must_use]
     pub fn lease_ends(&self) -> Option<Tick> {

@@ -218,6 +218,35 @@ fn a_hello_stands_alone_and_has_16_bytes_for_a_nonce() {
 }
 
 #[test]
+fn a_trace_of_nothing_is_an_error() {
+    let with = |trace: &[u8], span| {
+        to_server_frame(wire::ToServerFrame {
+            traces: vec![wire::OperationTrace {
+                op: 7,
+                trace: trace.to_vec().into(),
+                span,
+            }],
+            ..wire::ToServerFrame::default()
+        })
+    };
+    let read = with(&[9; 16], 5).unwrap();
+    let context = TraceContext::new(u128::from_be_bytes([9; 16]), 5);
+    assert_eq!(read.traces, [(OpId(7), context.unwrap())]);
+    for (trace, span) in [(&[0; 16][..], 5), (&[9; 16], 0), (&[9; 15], 5), (&[], 5)] {
+        assert_eq!(with(trace, span), Err(WireError::Trace), "{trace:?}");
+    }
+    let many = wire::ToServerFrame {
+        traces: vec![wire::OperationTrace::default(); OPERATIONS_PER_FRAME_MAX + 1],
+        ..wire::ToServerFrame::default()
+    };
+    let count = OPERATIONS_PER_FRAME_MAX + 1;
+    assert_eq!(
+        to_server_frame(many),
+        Err(WireError::OperationsTooMany { count })
+    );
+}
+
+#[test]
 fn the_largest_acknowledgement_counts_and_comes_last() {
     let acknowledge = |sequence| ToServer::Acknowledge { sequence };
     let number = 1;

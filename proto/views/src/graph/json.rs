@@ -30,14 +30,19 @@ pub(super) fn mode<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S
     serializer.serialize_str(mode.name())
 }
 
-pub(crate) fn mode_or_none<S: Serializer>(
-    mode: &Option<Mode>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+/// A mode by its two letters, or nothing; for serde.
+///
+/// # Errors
+/// The serializer's.
+pub fn mode_or_none<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Result<S::Ok, S::Error> {
     mode.map(Mode::name).serialize(serializer)
 }
 
-pub(crate) fn queue<S: Serializer>(queue: &Queue, serializer: S) -> Result<S::Ok, S::Error> {
+/// A queue by its name; for serde.
+///
+/// # Errors
+/// The serializer's.
+pub fn queue<S: Serializer>(queue: &Queue, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match queue {
         Queue::Granted => "granted",
         Queue::Converting => "converting",

@@ -29,7 +29,10 @@ pub struct Unreachable {
 
 impl Coverage {
     /// What the server says. One that does not say is older than this, and alone: it looks at all there is.
-    pub(crate) fn read(wire: Option<wire::Coverage>) -> Result<Self, WireError> {
+    ///
+    /// # Errors
+    /// [`WireError`] where it names what there is not.
+    pub fn read(wire: Option<wire::Coverage>) -> Result<Self, WireError> {
         match wire {
             None => Ok(Self {
                 slots: SLOTS,

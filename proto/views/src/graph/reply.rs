@@ -3,7 +3,7 @@
 use glockwork_proto::{WireError, convert, wire};
 
 use super::{Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
-use crate::inspect::Coverage;
+use crate::Coverage;
 
 impl TryFrom<wire::GraphReply> for GraphSnapshot {
     type Error = WireError;

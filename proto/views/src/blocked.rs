@@ -181,7 +181,7 @@ fn these(slots: u32) -> String {
 }
 
 /// What the server says; `None` where it is newer and says something else.
-pub(super) fn blocked(wire: wire::Blocked) -> Option<Blocked> {
+pub(crate) fn blocked(wire: wire::Blocked) -> Option<Blocked> {
     let (server, slots) = (wire.server, wire.slots);
     let by = wire.by();
     let session = Named {

@@ -1,7 +1,6 @@
-//! The lock graph as a client sees it: who holds, who waits, and who waits for each other.
+//! The lock graph as one sees it from outside: who holds, who waits, and who waits for each other.
 //!
-//! [`GraphSnapshot`] is plain data, made from a server's answer by
-//! [`inspect::graph`](crate::inspect::graph). The rest renders it: [`text`] for people, [`json`] for
+//! [`GraphSnapshot`] is plain data, made of a server's answer. The rest renders it: [`text`] for people, [`json`] for
 //! programs, [`dot`] for graphviz, [`svg`] for a look without graphviz. Nothing here does any I/O.
 
 use std::fmt;
@@ -10,7 +9,7 @@ use dlm_core::deadlock::{Queue, Reason, Role};
 use dlm_core::{Mode, ResourceName};
 use serde::Serialize;
 
-use crate::inspect::Coverage;
+use crate::Coverage;
 
 pub mod dot;
 pub mod json;
@@ -42,6 +41,22 @@ impl GraphSnapshot {
     /// The edges of a cycle, in its order.
     pub fn cycle(&self, cycle: usize) -> impl Iterator<Item = &Edge> {
         self.cycles[cycle].iter().map(|&edge| &self.edges[edge])
+    }
+
+    /// The same with all times at nothing, to see whether two show the same.
+    #[must_use]
+    pub fn without_times(&self) -> Self {
+        let mut timeless = self.clone();
+        for lock in timeless.resources.iter_mut().flat_map(|one| &mut one.locks) {
+            lock.age_us = 0;
+            for holder in &mut lock.holders {
+                holder.age_us = 0;
+            }
+        }
+        for edge in &mut timeless.edges {
+            edge.waited_us = 0;
+        }
+        timeless
     }
 
     /// Whether the edge is part of a cycle.

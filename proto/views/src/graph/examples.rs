@@ -5,7 +5,7 @@ use dlm_core::{Mode, ResourceName};
 use glock_core::GlockName;
 
 use super::{Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
-use crate::inspect::Coverage;
+use crate::Coverage;
 
 pub(crate) fn task(session: u64, owner: u64) -> Task {
     Task {
