@@ -16,7 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             "peer.proto",
             "founding.proto",
             "fault.proto",
-            "node.proto",
         ],
         ["proto"],
     )?;
