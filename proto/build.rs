@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "peer.proto",
             "founding.proto",
             "fault.proto",
+            "node.proto",
         ],
         ["proto"],
     )?;

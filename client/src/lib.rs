@@ -8,6 +8,7 @@
 //! - [`asts`] is the same as events, for programs written for fs/dlm's C library.
 //! - [`glocks`] is what a cluster filesystem builds on: locks that the node caches, hands out to its own
 //!   tasks, and gives back, with hooks, when another node wants them.
+//! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
 //! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
@@ -22,6 +23,7 @@ pub mod fault;
 pub mod glocks;
 pub mod inspect;
 pub mod limits;
+pub mod nodes;
 
 mod calls;
 mod channels;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 use crate::error::{ConnectError, innermost};
 
@@ -16,6 +16,8 @@ const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 #[derive(Clone)]
 pub struct Tls {
     config: ClientTlsConfig,
+    /// For whoever is connected to as well: a node that takes orders.
+    server: Option<ServerTlsConfig>,
 }
 
 impl Tls {
@@ -30,16 +32,20 @@ impl Tls {
             return refuse("the authority's file holds no certificate in PEM".to_owned());
         }
         let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+        let mut server = None;
         if let Some((certificate, key)) = identity {
             if !certificate.contains(PEM_CERTIFICATE) {
                 return refuse("the client's file holds no certificate in PEM".to_owned());
             }
-            config = config.identity(Identity::from_pem(certificate, key));
+            let identity = Identity::from_pem(certificate, key);
+            config = config.identity(identity.clone());
+            let listening = ServerTlsConfig::new().identity(identity);
+            server = Some(listening.client_ca_root(Certificate::from_pem(ca)));
         }
         // What is in it is read when it is used; a mistake is to be found now.
         let used = Endpoint::from_static("https://localhost:1").tls_config(config.clone());
         match used {
-            Ok(_) => Ok(Self { config }),
+            Ok(_) => Ok(Self { config, server }),
             Err(error) => refuse(innermost(&error)),
         }
     }
@@ -61,6 +67,12 @@ impl Tls {
 
     pub(crate) fn config(&self) -> ClientTlsConfig {
         self.config.clone()
+    }
+
+    /// For the side that listens, where there is a certificate to show: whoever connects has to show one of the same
+    /// authority.
+    pub(crate) fn server_config(&self) -> Option<ServerTlsConfig> {
+        self.server.clone()
     }
 }
 

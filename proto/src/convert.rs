@@ -19,11 +19,13 @@ mod glocks;
 mod graph;
 mod holders;
 mod listing;
+mod node;
 mod peer;
 mod peer_image;
 mod slot_map;
 mod to_server;
 mod words;
+mod workload;
 
 pub use call::{
     call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join,
@@ -42,9 +44,11 @@ pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::graph_resources;
 pub use listing::{locks_page, lockspaces};
+pub use node::{node_status, policy, store_failure};
 pub use peer::{peer_frame, peer_welcome};
 pub use to_server::to_server_frame;
 pub use words::{mode, mode_or_none, queue, reason, role, status};
+pub use workload::{ledgers, workload, workload_errors, workload_report};
 
 use dlm_core::{LockspaceOptions, ResourceName, ValueBlock, ValueLength};
 

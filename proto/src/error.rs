@@ -12,6 +12,7 @@ use crate::limits::{
     GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, PEER_MESSAGES_MAX,
     REPORT_ENTRIES_MAX,
 };
+use crate::node::STORE_DELAY_US_MAX;
 use crate::version::VersionRange;
 
 /// A message that was decoded but means nothing. Each line says what is wrong and what its sender
@@ -185,6 +186,38 @@ pub enum WireError {
     FaultDelay {
         /// How much later.
         us: u64,
+    },
+    /// A fault that makes a node's storage too slow.
+    #[error("a delay of {us} us; give at most {STORE_DELAY_US_MAX}, a minute")]
+    StoreDelay {
+        /// How much longer a read or write takes.
+        us: u64,
+    },
+    /// A workload that no node runs.
+    #[error("a workload with {value} for its {what}; give {min} to {max}")]
+    WorkloadShape {
+        /// What is wrong with it.
+        what: &'static str,
+        /// What it has.
+        value: u64,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A histogram's bucket that cannot be, or is there twice.
+    #[error("a histogram with a bucket {bucket} out of turn; the sender is broken")]
+    Latencies {
+        /// Its number.
+        bucket: u32,
+    },
+    /// A ledger of a workload that makes no sense.
+    #[error("the ledger of task {task} on node {node} makes no sense; the sender is broken")]
+    Ledger {
+        /// The node's index.
+        node: u32,
+        /// The task's.
+        task: u32,
     },
     /// Bytes that are no message of this kind: of a log or a snapshot, which are ours, so that something
     /// has changed them.

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod link;
 pub mod listing;
 pub mod name;
+pub mod node;
 pub mod peer;
 pub mod render;
 #[cfg(test)]

@@ -13,11 +13,13 @@ mod glocks;
 mod graph;
 mod holders;
 mod listing;
+mod node;
 mod peer;
 mod peer_image;
 mod slot_map;
 mod to_server;
 pub(crate) mod words;
+mod workload;
 
 pub use call::{call, call_answer};
 pub use cluster::{
@@ -33,8 +35,10 @@ pub use from_server::from_server_frame;
 pub use glocks::glocks_page;
 pub use graph::{GraphParts, Names, cycles, graph_reply, graph_resources};
 pub use listing::{ListedResource, LocksPages, lockspaces};
+pub use node::{node_status, store_failure};
 pub use peer::{peer_frame, peer_welcome};
 pub use to_server::to_server_frame;
+pub use workload::{ledgers, workload, workload_errors, workload_report};
 
 use dlm_core::ValueBlock;
 use prost::bytes::Bytes;
