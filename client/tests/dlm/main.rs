@@ -1,12 +1,17 @@
 //! The `dlm` program against a server, as processes.
 
+mod caches;
 mod dump;
 mod fault;
 mod graph;
+mod graph_parts;
+mod history;
 mod listings;
 mod lock;
 mod machine;
+mod node;
 mod session;
 mod stage;
 mod terminal;
+mod watch;
 mod watchdog;
