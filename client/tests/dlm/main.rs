@@ -13,5 +13,6 @@ mod node;
 mod session;
 mod stage;
 mod terminal;
+mod top;
 mod watch;
 mod watchdog;

@@ -22,6 +22,7 @@ use crate::manual::{self, CompletionsArguments, ManualArguments};
 use crate::purge::PurgeArguments;
 use crate::server::ServerArguments;
 use crate::sessions::SessionsArguments;
+use crate::top::{self, TopArguments};
 use crate::watch::{self, WatchArguments};
 
 /// The lockspace of commands that do not name one.
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// A deadlock is shown only if it is still there, edge for edge, when looked at again.
     #[command(after_long_help = graph::HELP)]
     Graph(GraphArguments),
+    /// Show what happens most, who waits longest and what nodes cache, on the whole screen.
+    #[command(after_long_help = top::HELP)]
+    Top(TopArguments),
     /// Show what happens to locks, as it happens, until it is ended.
     #[command(after_long_help = watch::HELP)]
     Watch(WatchArguments),
@@ -222,6 +226,8 @@ mod tests {
             &["graph", "--lockspace", ""],
             &["graph", "--waits-longer-than", "5"],
             &["graph", "--watch", "0"],
+            &["top", "--size", "80x25"],
+            &["top", "--once", "--size", "80"],
             &["watch", "--kind", "stolen"],
             &["watch", "--kind", ""],
             &["history", "volume"],

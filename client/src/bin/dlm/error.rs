@@ -39,6 +39,12 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
+    #[error(
+        "dlm top needs a terminal to draw on; in a script use dlm top --once, or dlm watch --json"
+    )]
+    NoTerminal,
+    #[error("cannot use the terminal: {0}; dlm top --once needs none")]
+    Terminal(io::Error),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -77,6 +83,7 @@ impl CommandError {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
+            Self::NoTerminal => 2,
             _ => 1,
         }
     }

@@ -31,6 +31,7 @@ mod sessions;
 mod signals;
 mod status;
 mod table;
+mod top;
 mod warning;
 mod watch;
 mod watchdog;
@@ -63,6 +64,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         match &cli.command {
             Command::Lock(arguments) => return lock::run(&servers, arguments).await,
             Command::Graph(arguments) => return graph::run(&servers, arguments).await,
+            Command::Top(arguments) => return top::run(&servers, arguments).await,
             Command::Watch(arguments) => return watch::run(&servers, arguments).await,
             Command::History(arguments) => history::run(&servers, arguments).await?,
             Command::Status(arguments) => status::run(&servers, arguments).await?,
