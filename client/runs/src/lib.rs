@@ -37,8 +37,11 @@ mod config;
 mod event;
 pub mod limits;
 mod node;
+pub mod plot;
 mod recovery;
 mod run;
+#[cfg(test)]
+mod sample;
 pub mod scenario;
 mod seen;
 mod settings;
