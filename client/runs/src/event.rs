@@ -179,11 +179,20 @@ impl Event {
         }
     }
 
-    /// Those whom it is about, with commas: `node2, server 1`.
+    /// Those whom it is about, at most two of a kind by their names: `node2, server 1`, `3 nodes`.
     #[must_use]
     pub fn whom(&self) -> String {
-        let servers = self.servers.iter().map(|server| format!("server {server}"));
-        let names: Vec<String> = self.nodes.iter().cloned().chain(servers).collect();
-        names.join(", ")
+        const NAMED_MAX: usize = 2;
+        let mut named: Vec<String> = match self.nodes.len() {
+            0..=NAMED_MAX => self.nodes.clone(),
+            many => vec![format!("{many} nodes")],
+        };
+        match self.servers.len() {
+            0..=NAMED_MAX => {
+                named.extend(self.servers.iter().map(|server| format!("server {server}")));
+            }
+            many => named.push(format!("{many} servers")),
+        }
+        named.join(", ")
     }
 }

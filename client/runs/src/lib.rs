@@ -34,11 +34,13 @@
 //! ```
 
 mod config;
+pub mod directory;
 mod event;
 pub mod limits;
 mod node;
 pub mod plot;
 mod recovery;
+pub mod report;
 mod run;
 #[cfg(test)]
 mod sample;

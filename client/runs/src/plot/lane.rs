@@ -88,14 +88,7 @@ impl Lane {
 
 /// An event in a few words: `cut node2`, `kill 3 servers`.
 pub(super) fn label(event: &Event) -> String {
-    let (nodes, servers) = (event.nodes.len(), event.servers.len());
-    let whom = match (nodes, servers) {
-        (0, 0) => String::new(),
-        (1 | 2, 0) | (0, 1 | 2) => event.whom(),
-        (nodes, 0) => format!("{nodes} nodes"),
-        (0, servers) => format!("{servers} servers"),
-        (nodes, servers) => format!("{nodes} nodes, {servers} servers"),
-    };
+    let whom = event.whom();
     let text = match (event.kind, whom.as_str()) {
         (EventKind::Note, _) => event.text.clone(),
         (EventKind::LostSession, whom) => format!("{whom} lost its session"),

@@ -142,80 +142,83 @@ fn what_is_wrong_is_said_with_its_line() {
     }
 }
 
+/// Keys of an action at 1 s in a run of 30 s, and what is said of them.
+const WRONG: [(&str, &str); 19] = [
+    (
+        "do = \"burn\", target = \"node1\"",
+        "there is nothing called `burn` to do; there are cut, slow",
+    ),
+    ("do = \"cut\"", "missing field `target`"),
+    ("do = \"cut\", target = \"server0\"", "there is no server 0"),
+    (
+        "do = \"cut\", target = \"node1\", one-way = \"up\"",
+        "one-way is `from`",
+    ),
+    (
+        "do = \"kill\", target = \"node1\", one-way = \"to\"",
+        "`kill` has no direction",
+    ),
+    (
+        "do = \"slow\", target = \"node1\"",
+        "`slow` needs a `delay`",
+    ),
+    (
+        "do = \"slow\", target = \"node1\", delay = \"61s\"",
+        "above 0 of at most 1m",
+    ),
+    (
+        "do = \"slow\", target = \"node1\", delay = \"0s\"",
+        "above 0 of at most 1m",
+    ),
+    (
+        "do = \"cut\", target = \"node1\", delay = \"1s\"",
+        "`cut` has no delay",
+    ),
+    (
+        "do = \"cut\", target = \"node1\", for = \"0s\"",
+        "it has to last some time",
+    ),
+    (
+        "do = \"restart\", target = \"node1\", for = \"1s\"",
+        "`restart` lasts no time",
+    ),
+    (
+        "do = \"stall-store\", target = \"leader\"",
+        "leader has no volume",
+    ),
+    (
+        "do = \"fail-store\", target = \"everything\"",
+        "everything has no volume",
+    ),
+    (
+        "do = \"restart-rolling\", target = \"server1\"",
+        "give nodes or servers instead of server1",
+    ),
+    (
+        "do = \"heal\", target = \"node1\"",
+        "there was no cut or slow of it before",
+    ),
+    (
+        "do = \"resume\", target = \"node1\"",
+        "there was no pause of it before",
+    ),
+    (
+        "do = \"release-store\", target = \"node1\"",
+        "there was no stall-store, slow-store or fail-store",
+    ),
+    (
+        "do = \"cut\", target = \"node1\", for = \"29s\"",
+        "heal node1 at 30s is not before the end of a run of 30 s",
+    ),
+    (
+        "do = \"cut\", target = \"node1\", speed = 3",
+        "unknown field `speed`",
+    ),
+];
+
 #[test]
 fn what_cannot_be_done_is_said_with_its_line() {
-    for (keys, expected) in [
-        (
-            "do = \"burn\", target = \"node1\"",
-            "there is nothing called `burn` to do; there are cut, slow",
-        ),
-        ("do = \"cut\"", "missing field `target`"),
-        ("do = \"cut\", target = \"server0\"", "there is no server 0"),
-        (
-            "do = \"cut\", target = \"node1\", one-way = \"up\"",
-            "one-way is `from`",
-        ),
-        (
-            "do = \"kill\", target = \"node1\", one-way = \"to\"",
-            "`kill` has no direction",
-        ),
-        (
-            "do = \"slow\", target = \"node1\"",
-            "`slow` needs a `delay`",
-        ),
-        (
-            "do = \"slow\", target = \"node1\", delay = \"61s\"",
-            "above 0 of at most 1m",
-        ),
-        (
-            "do = \"slow\", target = \"node1\", delay = \"0s\"",
-            "above 0 of at most 1m",
-        ),
-        (
-            "do = \"cut\", target = \"node1\", delay = \"1s\"",
-            "`cut` has no delay",
-        ),
-        (
-            "do = \"cut\", target = \"node1\", for = \"0s\"",
-            "it has to last some time",
-        ),
-        (
-            "do = \"restart\", target = \"node1\", for = \"1s\"",
-            "`restart` lasts no time",
-        ),
-        (
-            "do = \"stall-store\", target = \"leader\"",
-            "leader has no volume",
-        ),
-        (
-            "do = \"fail-store\", target = \"everything\"",
-            "everything has no volume",
-        ),
-        (
-            "do = \"restart-rolling\", target = \"server1\"",
-            "give nodes or servers instead of server1",
-        ),
-        (
-            "do = \"heal\", target = \"node1\"",
-            "there was no cut or slow of it before",
-        ),
-        (
-            "do = \"resume\", target = \"node1\"",
-            "there was no pause of it before",
-        ),
-        (
-            "do = \"release-store\", target = \"node1\"",
-            "there was no stall-store, slow-store or fail-store",
-        ),
-        (
-            "do = \"cut\", target = \"node1\", for = \"29s\"",
-            "heal node1 at 30s is not before the end of a run of 30 s",
-        ),
-        (
-            "do = \"cut\", target = \"node1\", speed = 3",
-            "unknown field `speed`",
-        ),
-    ] {
+    for (keys, expected) in WRONG {
         let said = wrong(&format!(
             "[workload]\nseconds = 30\n[[at]]\ntime = \"1s\"\n{}",
             keys.replace(", ", "\n")
@@ -328,4 +331,33 @@ proptest! {
             prop_assert!(scenario.actions.is_sorted_by_key(|action| action.at_us));
         }
     }
+}
+
+/// Those that come with the project, on the cluster that does.
+#[test]
+fn the_scenarios_of_the_deployment_fit_its_cluster() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/scenarios");
+    let nodes: Vec<String> = (1..=4).map(|number| format!("node{number}")).collect();
+    let mut found = 0;
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        let scenario = Scenario::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        scenario
+            .check_names(&nodes, &[1, 2, 3])
+            .unwrap_or_else(|error| panic!("{error}"));
+        let name = &scenario.name;
+        assert!(
+            scenario.text.starts_with("# "),
+            "{name} says at its top what should happen"
+        );
+        let length_us = scenario.settings.seconds.unwrap() * 1_000_000;
+        let last = scenario.actions.last().unwrap();
+        assert!(
+            last.at_us + 5_000_000 <= length_us,
+            "{name} leaves no time to recover"
+        );
+        assert!(scenario.bounds.stall_us_max.is_some(), "{name} has a bound");
+        found += 1;
+    }
+    assert_eq!(found, 6);
 }
