@@ -41,7 +41,7 @@ pub mod wire {
     tonic::include_proto!("glockwork.v1");
 }
 
-pub use descriptor::FILE_DESCRIPTOR_SET;
+pub use descriptor::{NODE_DESCRIPTORS, SERVER_DESCRIPTORS};
 pub use error::WireError;
 pub use limits::{
     CLAIMS_PER_FRAME_MAX, DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX,
