@@ -113,6 +113,9 @@ pub(crate) struct RunArgs {
     /// Where others find this node, when it is not the address that it listens at
     #[arg(long, env = "GLOCKWORK_NODE_ADVERTISE", value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// Where to serve metrics and /health over plain HTTP
+    #[arg(long, env = "GLOCKWORK_NODE_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub(crate) http_listen: Option<SocketAddr>,
     /// Take orders in plain text where others can reach it
     #[arg(long, env = "GLOCKWORK_INSECURE")]
     pub(crate) insecure: bool,

@@ -194,6 +194,7 @@ pub(crate) fn service(args: &RunArgs) -> Result<ServiceConfig, ConfigError> {
         node,
         listen,
         advertise: args.advertise.clone(),
+        http_listen: args.http_listen,
         tls,
     })
 }

@@ -104,14 +104,13 @@ impl Follower {
             let found = all.into_iter().find(|node| node.name == *name);
             let (handle, session) = self.handle();
             match found {
-                Some(node) if node.session == session
-                    && handle.status().await.is_ok() => {
-                        if told {
-                            self.shared
-                                .node(self.index, EventKind::Back, "it answers again");
-                        }
-                        return true;
+                Some(node) if node.session == session && handle.status().await.is_ok() => {
+                    if told {
+                        self.shared
+                            .node(self.index, EventKind::Back, "it answers again");
                     }
+                    return true;
+                }
                 Some(node) => {
                     self.is_lost(broke_us, why);
                     if self.begins_anew(&node).await {
