@@ -16,6 +16,7 @@ use crate::fence::FenceArguments;
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
+use crate::node::NodeArguments;
 use crate::purge::PurgeArguments;
 use crate::server::ServerArguments;
 use crate::sessions::SessionsArguments;
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
     #[command(after_long_help = fault::HELP)]
     Fault(FaultArguments),
+    /// List the filesystem nodes, and give them orders.
+    Node(NodeArguments),
     /// Run a workload on the filesystem nodes of the cluster, all at once; print, plot and keep what comes of it.
     #[command(after_long_help = WORKLOAD_HELP)]
     Workload(Box<WorkloadArguments>),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use dlm_client::inspect::InspectError;
+use dlm_client::nodes::NodeCallError;
 use dlm_client::workload::WorkloadError;
 use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
@@ -40,6 +41,10 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
+    #[error("there is no node \"{wanted}\"; there are: {there}")]
+    NoNode { wanted: String, there: String },
+    #[error(transparent)]
+    Node(#[from] NodeCallError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     #[error("cannot start: {0}; raise the limit on open files")]

@@ -22,6 +22,7 @@ mod lock;
 mod locks;
 mod lockspaces;
 mod manual;
+mod node;
 mod output;
 mod pattern;
 mod purge;
@@ -70,6 +71,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Fence(arguments) => fence::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Fault(arguments) => fault::run(&servers, arguments).await?,
+            Command::Node(arguments) => node::run(&servers, arguments).await?,
             Command::Workload(arguments) => return Ok(workload::run(&servers, arguments).await?),
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
