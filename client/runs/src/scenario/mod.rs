@@ -41,6 +41,7 @@
 mod check;
 mod error;
 mod file;
+mod mistakes;
 mod order;
 mod target;
 #[cfg(test)]
@@ -149,7 +150,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`]: all that is wrong with it, with lines.
     pub fn parse(shown: &str, text: &str) -> Result<Self, ScenarioError> {
-        let mut mistakes = check::Mistakes::new(shown, text);
+        let mut mistakes = mistakes::Mistakes::new(shown, text);
         let Some(file) = file::parse(&mut mistakes) else {
             return Err(mistakes.into_error());
         };
