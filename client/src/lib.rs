@@ -9,6 +9,7 @@
 //! - [`glocks`] is what a cluster filesystem builds on: locks that the node caches, hands out to its own
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
+//! - [`workload`] runs one on the nodes of a cluster, and breaks the cluster meanwhile.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
 //! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
@@ -24,6 +25,7 @@ pub mod glocks;
 pub mod inspect;
 pub mod limits;
 pub mod nodes;
+pub mod workload;
 
 mod calls;
 mod channels;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use dlm_client::inspect::InspectError;
+use dlm_client::workload::WorkloadError;
 use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
 
@@ -39,6 +40,8 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -77,6 +80,7 @@ impl CommandError {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
+            Self::Workload(error) => error.exit_code(),
             _ => 1,
         }
     }
