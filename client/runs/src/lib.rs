@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use glockwork_proto::node::Progress;
-//! use glockwork_runs::{Config, Event, EventKind, Life, NodeSeen, Run, Scenario, Seen};
+//! use glockwork_runs::{Config, Life, NodeSeen, Run, Scenario, Seen, Settings, report};
 //!
 //! let scenario = Scenario::parse("cut.toml", r#"
 //!     [workload]
@@ -19,18 +19,26 @@
 //!     target = "node2"
 //!     for = "8s"
 //! "#).unwrap();
+//! let flags = Settings { seed: Some(7), ..Settings::default() };
 //! let nodes = vec!["node1".to_owned(), "node2".to_owned()];
-//! let config = Config::new(&scenario.settings, nodes, 3, "0.1.0", 1_796_102_400).unwrap();
+//! let config = Config::new(&flags.or(&scenario.settings), nodes.clone(), 3, "0.1.0", 1_796_103_000)
+//!     .unwrap()
+//!     .driven_by(&scenario);
+//! scenario.check_length(config.seconds).unwrap();
+//! scenario.check_names(&nodes, &[1, 2, 3]).unwrap();
+//!
 //! let mut life = Life::new(0);
 //! life.progress(&Progress { first: 0, ops: vec![3, 4], elapsed_us: 200_000 });
 //! life.lost(250_000, "its process ended");
-//! let run = Run::of(Seen {
-//!     elapsed_us: 30_000_000,
-//!     nodes: vec![NodeSeen { name: "node1".into(), lives: vec![life] }],
-//!     events: vec![Event::of_node(5_000_000, EventKind::Cut, "node2", "cut off from all servers")],
-//!     ..Seen::new(config)
-//! });
-//! assert_eq!(run.verdict.exit_code(), 1, "node1 never came back");
+//! let mut seen = Seen::new(config);
+//! seen.elapsed_us = 30_000_000;
+//! seen.nodes = vec![NodeSeen { name: "node2".into(), lives: vec![life] }];
+//! for action in &scenario.actions {
+//!     seen.events.push(action.event(action.at_us + 1_200, vec!["node2".into()], vec![]));
+//! }
+//! let run = Run::of(seen);
+//! assert_eq!(run.verdict.exit_code(), 1, "node2 never came back, though it was healed");
+//! println!("{}", report::run(&run));
 //! ```
 
 mod config;
@@ -63,4 +71,4 @@ pub use seen::{Life, NodeSeen, Seen};
 pub use settings::{Settings, SettingsError};
 pub use summary::Summary;
 pub use trouble::{Member, Trouble, troubles};
-pub use verdict::{Bounds, Fault, FaultKind, Verdict};
+pub use verdict::{Bounds, Fault, FaultKind, Verdict, exit_code};

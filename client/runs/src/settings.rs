@@ -10,6 +10,9 @@ use crate::limits::RUN_SECONDS_MAX;
 /// Bytes in a page, of which an I/O is whole ones.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
+/// The largest number that TOML has: a run's configuration is written as such.
+const SEED_MAX: u64 = i64::MAX as u64;
+
 /// The flags of a workload, from a scenario's file or a command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -27,7 +30,7 @@ pub struct Settings {
     pub io_bytes: Option<u64>,
     /// Of a hundred operations, how many read.
     pub reads_percent: Option<u8>,
-    /// All choices come from it, the node and the task.
+    /// All choices come from it, the node and the task; at most 2^63 - 1.
     pub seed: Option<u64>,
 }
 
@@ -104,6 +107,7 @@ impl Settings {
         in_range("seconds", self.seconds, 1, RUN_SECONDS_MAX)?;
         in_range("tasks", of(self.tasks), 1, WORKLOAD_TASKS_MAX as u64)?;
         in_range("files", of(self.files), 2, WORKLOAD_FILES_MAX as u64)?;
+        in_range("seed", self.seed, 0, SEED_MAX)?;
         let percent = self.reads_percent.map(u64::from);
         in_range("reads-percent", percent, 0, 100)?;
         let Some(bytes) = self.io_bytes else {
@@ -199,6 +203,13 @@ mod tests {
                     ..Settings::default()
                 },
                 "io is 0",
+            ),
+            (
+                Settings {
+                    seed: Some(1 << 63),
+                    ..Settings::default()
+                },
+                "seed is 9223372036854775808",
             ),
             (
                 Settings {

@@ -23,7 +23,7 @@ pub(super) struct Parts {
 
 pub(super) fn of_run(run: &Run, scenario: Option<&Scenario>) -> Vec<(&'static str, String)> {
     let mut files = vec![
-        (RUN, json(run)),
+        (RUN, report::json(std::slice::from_ref(run))),
         (REPORT, report::run(run)),
         (CONFIG, config(&run.config, scenario)),
     ];
@@ -42,15 +42,11 @@ pub(super) fn of_comparison(runs: &[Run], parts: &[String]) -> Vec<(&'static str
         runs: parts.to_vec(),
     };
     let mut files = vec![
-        (COMPARISON, json(&document)),
+        (COMPARISON, text(&document)),
         (REPORT, report::comparison(runs)),
     ];
     files.extend(plot::comparison(runs).map(|picture| (picture.name, picture.svg)));
     files
-}
-
-fn json(document: &impl Serialize) -> String {
-    serde_json::to_string(document).expect("numbers, texts and lists are JSON") + "\n"
 }
 
 /// A scenario that is this run again; what is not in it stands in comments.
@@ -68,4 +64,8 @@ fn config(config: &Config, scenario: Option<&Scenario>) -> String {
         );
     }
     text + "\n" + &Scenario::of_run(config, actions).to_toml()
+}
+
+fn text(parts: &Parts) -> String {
+    serde_json::to_string(parts).expect("a number and texts are JSON") + "\n"
 }

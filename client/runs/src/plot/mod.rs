@@ -7,6 +7,7 @@ mod frame;
 mod lane;
 mod latency;
 mod over_time;
+mod rows;
 mod style;
 #[cfg(test)]
 mod tests;

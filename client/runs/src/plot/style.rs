@@ -43,7 +43,8 @@ pub(super) struct Look {
 impl Look {
     /// Of the series with this number.
     pub(super) const fn of(number: usize) -> Self {
-        const DASHES: [Option<(f64, f64)>; 3] = [None, Some((7., 4.)), Some((2., 3.))];
+        const DASHES: [Option<(f64, f64)>; 4] =
+            [None, Some((7., 4.)), Some((2., 3.)), Some((14., 4.))];
         Self {
             color: SERIES[number % SERIES.len()],
             dash: DASHES[(number / SERIES.len()) % DASHES.len()],

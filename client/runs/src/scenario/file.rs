@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::check::Mistakes;
+use super::mistakes::Mistakes;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]

@@ -41,6 +41,7 @@
 mod check;
 mod error;
 mod file;
+mod mistakes;
 mod order;
 mod target;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use verb::{Direction, Verb};
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
 use crate::limits::SCENARIO_BYTES_MAX;
 use crate::settings::Settings;
 use crate::verdict::Bounds;
@@ -106,6 +108,20 @@ pub struct Action {
     pub line: usize,
 }
 
+impl Action {
+    /// The event that it is when it is done, at this time, to those for whom the target stands then.
+    #[must_use]
+    pub fn event(&self, at_us: u64, nodes: Vec<String>, servers: Vec<u64>) -> Event {
+        Event {
+            at_us,
+            kind: self.verb.event(),
+            nodes,
+            servers,
+            text: self.verb.said(),
+        }
+    }
+}
+
 impl Scenario {
     /// Reads a file.
     ///
@@ -134,7 +150,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`]: all that is wrong with it, with lines.
     pub fn parse(shown: &str, text: &str) -> Result<Self, ScenarioError> {
-        let mut mistakes = check::Mistakes::new(shown, text);
+        let mut mistakes = mistakes::Mistakes::new(shown, text);
         let Some(file) = file::parse(&mut mistakes) else {
             return Err(mistakes.into_error());
         };

@@ -1,6 +1,6 @@
 //! Actions in the order of time: what undoes what, and what cannot be done then.
 
-use super::check::Mistakes;
+use super::mistakes::Mistakes;
 use super::{Action, Verb, units};
 
 /// Puts them in order, and says which each of them undoes.

@@ -71,6 +71,19 @@ fn all_of_it_is_read() {
 }
 
 #[test]
+fn an_action_that_is_done_is_an_event() {
+    let slow = parse(
+        "at = [{ time = \"7s\", do = \"slow\", target = \"leader\", delay = \"200ms\", one-way = \"to\" }]",
+    );
+    let event = slow.actions[0].event(7_001_000, vec![], vec![2]);
+    assert_eq!(
+        (event.kind, event.whom()),
+        (crate::EventKind::Slow, "server 2".into())
+    );
+    assert_eq!(event.text, "what it is sent arrives 200 ms late");
+}
+
+#[test]
 fn what_undoes_undoes_all_that_it_covers() {
     let scenario = parse(
         r#"
@@ -341,6 +354,9 @@ fn the_scenarios_of_the_deployment_fit_its_cluster() {
     let mut found = 0;
     for entry in std::fs::read_dir(&dir).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
         let scenario = Scenario::read(&path).unwrap_or_else(|error| panic!("{error}"));
         scenario
             .check_names(&nodes, &[1, 2, 3])

@@ -11,18 +11,19 @@
 //! | return | a node that is not back at the end, though all that was done to it was undone |
 //! | deadlock | under a policy that promises none; and that there was none where one was expected |
 
+mod excuse;
 #[cfg(test)]
 mod tests;
 
 use glockwork_proto::node::{Errors, Policy};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, EventKind};
+use crate::event::EventKind;
 use crate::node::NodeRun;
 use crate::run::Run;
 use crate::scenario::Expect;
-use crate::trouble::{Member, Trouble};
 use crate::words::{at, counted, span};
+use excuse::Excuses;
 
 /// What a verdict is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ impl Verdict {
     pub fn of(run: &Run) -> Self {
         let judge = Judge {
             run,
-            troubles: run.troubles(),
+            excuses: Excuses::of(run),
         };
         let mut verdict = Self::default();
         judge.data(&mut verdict);
@@ -132,9 +133,16 @@ impl Verdict {
     }
 }
 
+/// What the program ends with after several runs: 0 where all were clean.
+#[must_use]
+pub fn exit_code(runs: &[Run]) -> u8 {
+    let codes = runs.iter().map(|run| run.verdict.exit_code());
+    codes.max().unwrap_or(0)
+}
+
 struct Judge<'r> {
     run: &'r Run,
-    troubles: Vec<Trouble>,
+    excuses: Excuses<'r>,
 }
 
 impl Judge<'_> {
@@ -176,7 +184,7 @@ impl Judge<'_> {
             );
             verdict.fault(FaultKind::Exclusion, Some(name), text);
         }
-        if self.is_hurt(name) {
+        if self.excuses.is_hurt(name) {
             verdict.io_errors_excused += io.count;
         } else if io.count > 0 {
             let operations = counted(io.count, "operation");
@@ -196,7 +204,8 @@ impl Judge<'_> {
             return;
         };
         // Whoever waits for somebody who waits for him did not stall.
-        if node.stall_us <= most || self.is_hurt(&node.name) || self.run.deadlock.is_some() {
+        if node.stall_us <= most || self.excuses.is_hurt(&node.name) || self.run.deadlock.is_some()
+        {
             return;
         }
         let text = format!(
@@ -210,8 +219,7 @@ impl Judge<'_> {
     }
 
     fn end(&self, node: &NodeRun, verdict: &mut Verdict) {
-        let open = |one: &Trouble| one.to_us.is_none() && ends_sessions(one.kind);
-        if node.ended_well() || self.of(&node.name).any(open) {
+        if node.ended_well() || self.excuses.keeps_away(&node.name) {
             return;
         }
         let why = node.lives.last().and_then(|life| life.lost.as_deref());
@@ -232,7 +240,7 @@ impl Judge<'_> {
                 continue;
             }
             for name in &event.nodes {
-                if self.explains(name, event) || self.had_no_servers(event.at_us) {
+                if self.excuses.explains(name, event.at_us) {
                     verdict.sessions_excused += 1;
                     continue;
                 }
@@ -286,65 +294,6 @@ impl Judge<'_> {
             _ => {}
         }
     }
-
-    fn of<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Trouble> {
-        let is_it = move |member: &Member| matches!(member, Member::Node(name) if name == node);
-        self.troubles.iter().filter(move |one| is_it(&one.member))
-    }
-
-    /// Whether an event touched the node, or a loss of servers its session.
-    fn is_hurt(&self, node: &str) -> bool {
-        let lost = |event: &&Event| event.kind == EventKind::LostSession;
-        let mut losses = self.run.events.iter().filter(lost);
-        self.of(node).next().is_some()
-            || losses.any(|event| {
-                event.nodes.iter().any(|name| name == node) && self.had_no_servers(event.at_us)
-            })
-    }
-
-    /// Whether what was done to the node explains that its session ended.
-    fn explains(&self, node: &str, loss: &Event) -> bool {
-        self.of(node)
-            .any(|one| ends_sessions(one.kind) && self.reaches(one.from_us, one.to_us, loss.at_us))
-    }
-
-    /// Whether what went on from one time to another may be seen at a third.
-    fn reaches(&self, from_us: u64, to_us: Option<u64>, at_us: u64) -> bool {
-        let aftermath_us = self.run.config.bounds.aftermath_us;
-        let over_us = to_us.map_or(u64::MAX, |to_us| to_us.saturating_add(aftermath_us));
-        (from_us..=over_us).contains(&at_us)
-    }
-
-    /// Whether there was no majority of servers, at that time or not long before.
-    fn had_no_servers(&self, at_us: u64) -> bool {
-        let down: Vec<&Trouble> = self.troubles.iter().filter(|one| is_down(one)).collect();
-        // The number of those that are down grows only when another one goes.
-        down.iter().any(|last| {
-            let from_us = last.from_us;
-            let mut together: Vec<&&Trouble> = down
-                .iter()
-                .filter(|one| {
-                    one.from_us <= from_us && one.to_us.is_none_or(|to_us| to_us >= from_us)
-                })
-                .collect();
-            together.sort_by_key(|one| &one.member);
-            together.dedup_by_key(|one| &one.member);
-            if 2 * together.len() < self.run.config.servers {
-                return false;
-            }
-            let to_us = together.iter().filter_map(|one| one.to_us).min();
-            self.reaches(from_us, to_us, at_us)
-        })
-    }
-}
-
-/// Whether it may end a node's session. What only makes it slow must not.
-const fn ends_sessions(kind: EventKind) -> bool {
-    kind.hurts() && !matches!(kind, EventKind::Slow | EventKind::SlowStore)
-}
-
-fn is_down(trouble: &Trouble) -> bool {
-    matches!(trouble.member, Member::Server(_)) && ends_sessions(trouble.kind)
 }
 
 /// The first of the errors, to go on with.

@@ -4,6 +4,7 @@ use glockwork_proto::node::{Progress, Tally, Witnessed, WorkloadResult};
 
 use super::*;
 use crate::config::Config;
+use crate::event::Event;
 use crate::run::Deadlock;
 use crate::seen::{Life, NodeSeen, Seen};
 use crate::settings::Settings;
@@ -61,6 +62,17 @@ fn lost(from_s: u64, at_s: u64) -> Life {
     let mut life = told(from_s, at_s);
     life.lost(at_s * SECOND, "its process ended");
     life
+}
+
+/// All are killed; the first comes back early, the second when it is said.
+fn all_servers_but_one_back(second_s: u64) -> Vec<Event> {
+    let mut all = Event::of_all(5 * SECOND, Kill, "");
+    all.servers = vec![1, 2, 3];
+    vec![
+        all,
+        server(6, Restart, 1),
+        server(second_s.max(11), Restart, 2),
+    ]
 }
 
 /// Changes what node1 said.
@@ -175,7 +187,7 @@ fn errors_of_a_node_that_was_touched_are_counted_and_excused() {
 #[test]
 fn a_session_may_end_for_a_reason_only() {
     // What happened, when node2's session was over, whether that is a fault.
-    let table: [(Vec<Event>, u64, bool); 14] = [
+    let table: [(Vec<Event>, u64, bool); 16] = [
         (vec![], 20, true),
         (vec![node(5, Cut, "node2")], 10, false),
         (vec![node(5, Cut, "node2")], 4, true),
@@ -214,6 +226,8 @@ fn a_session_may_end_for_a_reason_only() {
             true,
         ),
         (vec![server(5, Kill, 1), server(6, Cut, 1)], 12, true),
+        (all_servers_but_one_back(6), 20, false),
+        (all_servers_but_one_back(36), 35, false),
     ];
     for (number, (events, over_s, fault)) in table.into_iter().enumerate() {
         let verdict = verdict(|seen| {
