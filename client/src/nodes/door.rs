@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glockwork_proto::wire::node_server::{Node, NodeServer};
-use glockwork_proto::{FILE_DESCRIPTOR_SET, WireError, convert, render, wire};
+use glockwork_proto::{NODE_DESCRIPTORS, WireError, convert, render, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -183,7 +183,8 @@ impl Door {
             server = with_tls.map_err(|error| DoorError::Tls(innermost(&error)))?;
         }
         let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(NODE_DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(|error| broken(&error))?;
         let (health, health_service) = tonic_health::server::health_reporter();

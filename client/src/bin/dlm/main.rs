@@ -17,6 +17,7 @@ mod evict;
 mod fault;
 mod fence;
 mod graph;
+mod health;
 mod lock;
 mod locks;
 mod lockspaces;
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Sessions(arguments) => sessions::run(&servers, arguments).await?,
             Command::Evict(arguments) => evict::run(&servers, arguments).await?,
             Command::Fence(arguments) => fence::run(&servers, arguments).await?,
+            Command::Health(arguments) => health::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Fault(arguments) => fault::run(&servers, arguments).await?,
             Command::Completions(arguments) => manual::completions(arguments)?,
