@@ -6,7 +6,7 @@
 mod cli;
 mod config;
 mod demo;
-mod run;
+mod service;
 mod spans;
 mod workload;
 
@@ -103,15 +103,15 @@ fn demo(config: &DemoConfig) -> anyhow::Result<ExitCode> {
 }
 
 fn node(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let config = config::node(args);
     if args.orders {
-        demo::child::serve_orders(config)?;
+        demo::child::serve_orders(config::node(args))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(group) = args.load.workload else {
-        return run::until_signal(config);
-    };
-    run::workload(config, &args.load, group)
+    match config::service(args) {
+        Ok(config) => service::serve(config),
+        Err(error @ ConfigError::Tls(_)) => Err(error.into()),
+        Err(error) => misused(&error),
+    }
 }
 
 /// Ends the program as clap does for a flag that is wrong by itself.
