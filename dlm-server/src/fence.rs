@@ -2,7 +2,7 @@
 //!
 //! It is the operator's program: it cuts a node's power, takes its disk away, or whatever else is sure. It
 //! is told of the session by its last two arguments, the session's number and its name, and by
-//! `GLOCKWORK_SESSION` and `GLOCKWORK_NAME` in its environment; `GLOCKWORK_CLUSTER`, `GLOCKWORK_AGE_MS` and
+//! `GLOCKWORK_SESSION` and `GLOCKWORK_NAME` in its environment; `GLOCKWORK_CLUSTER_ID`, `GLOCKWORK_AGE_MS` and
 //! `GLOCKWORK_LEASE_LEFT_MS` say what else is known of it. It exits with 0 when the session surely
 //! does nothing any more, and not before; a session that was fenced already is fenced. The leader runs it
 //! again after a failure, and a new leader may run it while an old one still does.
@@ -129,7 +129,7 @@ impl FenceCommand {
             .args([&number, name])
             .env("GLOCKWORK_SESSION", &number)
             .env("GLOCKWORK_NAME", name)
-            .env("GLOCKWORK_CLUSTER", format!("{:032x}", dead.cluster))
+            .env("GLOCKWORK_CLUSTER_ID", format!("{:032x}", dead.cluster))
             .env("GLOCKWORK_AGE_MS", age_ms.to_string())
             .env("GLOCKWORK_LEASE_LEFT_MS", lease_left_ms.to_string())
             .stdin(Stdio::null())

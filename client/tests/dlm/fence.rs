@@ -16,7 +16,7 @@ use crate::stage::{PATIENCE, dlm, eventually, run, serve};
 const HOUR: Duration = Duration::from_secs(3600);
 /// As servers give it: the cluster, how old the session is, what is left of its lease.
 const OLD: [(&str, &str); 3] = [
-    ("GLOCKWORK_CLUSTER", "000000000000000000000000000000a1"),
+    ("GLOCKWORK_CLUSTER_ID", "000000000000000000000000000000a1"),
     ("GLOCKWORK_AGE_MS", "60000"),
     ("GLOCKWORK_LEASE_LEFT_MS", "0"),
 ];
@@ -94,7 +94,7 @@ async fn a_node_is_killed_once_and_started_again() {
     let young = [OLD[0], ("GLOCKWORK_AGE_MS", "0"), OLD[2]];
     let said = agent.fences("8", "node1", &young).await;
     assert_eq!(said, "node1 is fenced: one-node1 was killed.\n");
-    let others = [("GLOCKWORK_CLUSTER", "ffffffffffffffffffffffffffffffff")];
+    let others = [("GLOCKWORK_CLUSTER_ID", "ffffffffffffffffffffffffffffffff")];
     agent.fences("1", "node2", &others).await;
     assert_eq!((engine.of("node1").kills, engine.of("node2").kills), (2, 1));
 }

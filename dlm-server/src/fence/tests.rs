@@ -69,7 +69,7 @@ async fn the_command_is_told_whom_to_fence() {
     let file = dir.path().join("told");
     let script = format!(
         "cat; printf '%s|' \"$@\" \"$GLOCKWORK_SESSION\" \"$GLOCKWORK_NAME\" \
-         \"$GLOCKWORK_CLUSTER\" \"$GLOCKWORK_AGE_MS\" \"$GLOCKWORK_LEASE_LEFT_MS\" >{}",
+         \"$GLOCKWORK_CLUSTER_ID\" \"$GLOCKWORK_AGE_MS\" \"$GLOCKWORK_LEASE_LEFT_MS\" >{}",
         file.display()
     );
     let mut command = shell(&script, TIME_LIMIT);

@@ -15,7 +15,7 @@ As the fence command of lock servers, which put the session's number and name be
   dlm-server --fence-command 'dlm fence call fence:7179' ...
 
 Environment, which they set:
-  GLOCKWORK_CLUSTER        whose session it is; without it nothing is remembered of what was fenced
+  GLOCKWORK_CLUSTER_ID     whose session it is; without it nothing is remembered of what was fenced
   GLOCKWORK_AGE_MS         it joined at least so long ago; without it any container of that name is stopped
   GLOCKWORK_LEASE_LEFT_MS  its lease may last so much longer; without it it is a whole one, where it is all there is
 
@@ -40,7 +40,7 @@ pub(super) struct CallArguments {
     timeout: Duration,
 
     /// Whose session it is.
-    #[arg(long, hide = true, value_name = "NUMBER", env = "GLOCKWORK_CLUSTER", value_parser = cluster)]
+    #[arg(long, hide = true, value_name = "NUMBER", env = "GLOCKWORK_CLUSTER_ID", value_parser = cluster)]
     cluster: Option<u128>,
 
     /// It joined at least so long ago.
