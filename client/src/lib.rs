@@ -10,6 +10,7 @@
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
 //! - [`fencing`] stops the containers of dead nodes, and [`health`] asks whether a program is well.
+//! - [`workload`] runs one on the nodes of a cluster, and breaks the cluster meanwhile.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
 //! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
@@ -27,6 +28,7 @@ pub mod health;
 pub mod inspect;
 pub mod limits;
 pub mod nodes;
+pub mod workload;
 
 mod calls;
 mod channels;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dlm_client::Servers;
+use dlm_client::workload::WorkloadArguments;
 use fs_node::Policy;
 
 use crate::config::{bytes, io_bytes};
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Mkfs(MkfsArgs),
     /// Run a node of a cluster: it shares a volume with others, and takes orders over gRPC
     Run(Box<RunArgs>),
+    /// Run a workload on the nodes of the cluster, all at once: the same as dlm workload
+    Workload(Box<LoadArgs>),
     /// The lock server that the demo starts
     #[command(hide = true)]
     LockServer(LockServerArgs),
@@ -113,26 +116,18 @@ pub(crate) struct RunArgs {
     /// Where others find this node, when it is not the address that it listens at
     #[arg(long, env = "GLOCKWORK_NODE_ADVERTISE", value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// Where to serve metrics and /health over plain HTTP
+    #[arg(long, env = "GLOCKWORK_NODE_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub(crate) http_listen: Option<SocketAddr>,
     /// Take orders in plain text where others can reach it
     #[arg(long, env = "GLOCKWORK_INSECURE")]
     pub(crate) insecure: bool,
     /// Let the storage fail on request, for tests and scenarios
     #[arg(long, env = "GLOCKWORK_ALLOW_FAULTS")]
     pub(crate) allow_faults: bool,
-    /// Speak TLS to servers that show a certificate of this authority, and to whoever gives orders; a file in PEM
-    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CA")]
-    pub(crate) tls_ca: Option<PathBuf>,
-    /// The certificate to show; a file in PEM. It takes --tls-ca and --tls-key
-    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of that certificate; a file in PEM
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "GLOCKWORK_TLS_KEY",
-        requires = "tls_cert"
-    )]
-    pub(crate) tls_key: Option<PathBuf>,
+    /// How the servers, and whoever gives orders, are spoken to.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// The volume's lockspace [default: glockwork]
     #[arg(long, env = "GLOCKWORK_LOCKSPACE")]
     pub(crate) lockspace: Option<String>,
@@ -149,6 +144,39 @@ pub(crate) struct RunArgs {
     /// Take the demo's orders from standard input
     #[arg(long, hide = true)]
     pub(crate) orders: bool,
+}
+
+/// Flags of `workload`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Where the lock servers are, with commas between them; those that are named need not be all
+    #[arg(long, env = "GLOCKWORK_ENDPOINTS", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT,...")]
+    pub(crate) endpoints: Servers,
+    /// How they and the nodes are spoken to.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    /// The workload.
+    #[command(flatten)]
+    pub(crate) load: WorkloadArguments,
+}
+
+/// Flags of whoever speaks TLS.
+#[derive(Debug, Args)]
+pub(crate) struct TlsArgs {
+    /// Speak TLS to servers that show a certificate of this authority, and to whoever gives orders; a file in PEM
+    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The certificate to show; a file in PEM. It takes --tls-ca and --tls-key
+    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate; a file in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GLOCKWORK_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Flags of `lock-server`.

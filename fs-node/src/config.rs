@@ -7,7 +7,7 @@ use std::time::Duration;
 use dlm_client::{ConnectError, HoldTime, Tls};
 use fs_node::{CACHE_PAGES_DEFAULT, NodeConfig, OnWithdraw, Policy};
 
-use crate::cli::{DemoArgs, RunArgs};
+use crate::cli::{DemoArgs, RunArgs, TlsArgs};
 use crate::service::ServiceConfig;
 use crate::workload::layout::{HALF_PAGES_MAX, Layout, PAGE_BYTES};
 
@@ -176,11 +176,10 @@ pub(crate) fn node(args: &RunArgs) -> NodeConfig {
 /// [`ConfigError::Exposed`], [`ConfigError::Nowhere`], [`ConfigError::NoCertificate`], [`ConfigError::Tls`].
 pub(crate) fn service(args: &RunArgs) -> Result<ServiceConfig, ConfigError> {
     let listen = args.listen;
-    let tls = match (&args.tls_ca, &args.tls_cert, &args.tls_key) {
-        (Some(ca), Some(certificate), Some(key)) => Some(Tls::read(ca, Some((certificate, key)))?),
-        (Some(_), ..) => return Err(ConfigError::NoCertificate),
-        _ => None,
-    };
+    let tls = tls(&args.tls)?;
+    if tls.is_some() && args.tls.tls_cert.is_none() {
+        return Err(ConfigError::NoCertificate);
+    }
     if tls.is_none() && !args.insecure && !listen.ip().is_loopback() {
         return Err(ConfigError::Exposed { listen });
     }
@@ -195,8 +194,19 @@ pub(crate) fn service(args: &RunArgs) -> Result<ServiceConfig, ConfigError> {
         node,
         listen,
         advertise: args.advertise.clone(),
+        http_listen: args.http_listen,
         tls,
     })
+}
+
+/// How servers are spoken to; `None`: in plain text.
+///
+/// # Errors
+/// [`ConfigError::Tls`].
+pub(crate) fn tls(args: &TlsArgs) -> Result<Option<Tls>, ConfigError> {
+    let identity = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    let read = args.tls_ca.as_deref().map(|ca| Tls::read(ca, identity));
+    Ok(read.transpose()?)
 }
 
 /// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
@@ -313,7 +323,7 @@ mod tests {
         for (flags, says) in [
             (&["--listen", "0.0.0.0:1"][..], "--insecure"),
             (&["--listen", "0.0.0.0:1", "--insecure"], "--advertise"),
-            (&["--tls-ca", "ca.pem"], "--tls-cert"),
+            (&["--tls-ca", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         ] {
             let error = service(flags).unwrap_err().to_string();
             assert!(error.contains(says), "{flags:?}: {error}");

@@ -50,6 +50,14 @@ pub struct NodeSeen {
     pub lives: Vec<Life>,
 }
 
+impl NodeSeen {
+    /// Operations so far, in all its lives.
+    #[must_use]
+    pub fn ops(&self) -> u64 {
+        self.lives.iter().map(Life::ops).sum()
+    }
+}
+
 /// One life of a node in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life {

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use super::desk::{Desk, withdraw};
+use super::http::Http;
 use super::runs::Runs;
 
 /// How long tasks that run may take to end when the node is told to.
@@ -26,6 +27,8 @@ pub(crate) struct ServiceConfig {
     pub(crate) listen: SocketAddr,
     /// Where others find that; `None`: at the very address.
     pub(crate) advertise: Option<String>,
+    /// Where metrics are served, if they are.
+    pub(crate) http_listen: Option<SocketAddr>,
     /// How it is spoken to, where that is not in plain text.
     pub(crate) tls: Option<Tls>,
 }
@@ -51,6 +54,10 @@ async fn until_end(config: ServiceConfig) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let door = Door::bind(config.listen).await?;
+    let http = match config.http_listen {
+        Some(addr) => Some(Http::bind(addr).await?),
+        None => None,
+    };
     let address = config.advertise.unwrap_or_else(|| door.addr().to_string());
     let (name, servers) = (config.node.name.clone(), config.node.servers.to_string());
     let volume = config.node.volume.display().to_string();
@@ -71,11 +78,22 @@ async fn until_end(config: ServiceConfig) -> anyhow::Result<ExitCode> {
     say(&format!(
         "{name} has joined the cluster at {servers} and takes orders at {address}; Ctrl-C ends it"
     ));
+    if let Some(http) = &http {
+        say(&format!("metrics are at http://{}/metrics", http.addr()));
+    }
+    let looked_at = node.clone();
+    let http = async {
+        match http {
+            Some(http) => http.serve(looked_at).await,
+            None => std::future::pending().await,
+        }
+    };
     let runs = Runs::new(node.clone());
     let desk = Desk::new(node.clone(), runs.clone(), Name::lossy(&name), volume);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = http => {}
         why = node.lost() => {
             // Whatever was cached under the locks is no more true, and tasks get errors: a new process begins anew.
             anyhow::bail!("{why}; this node's mappings and caches are void, start it again");

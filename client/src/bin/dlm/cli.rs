@@ -20,6 +20,7 @@ use crate::manual::{self, CompletionsArguments, ManualArguments};
 use crate::purge::PurgeArguments;
 use crate::server::ServerArguments;
 use crate::sessions::SessionsArguments;
+use dlm_client::workload::WorkloadArguments;
 
 /// The lockspace of commands that do not name one.
 const DEFAULT_LOCKSPACE: &str = "default";
@@ -94,11 +95,27 @@ pub(crate) enum Command {
     /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
     #[command(after_long_help = fault::HELP)]
     Fault(FaultArguments),
+    /// Run a workload on the filesystem nodes of the cluster, all at once; print, plot and keep what comes of it.
+    #[command(after_long_help = WORKLOAD_HELP)]
+    Workload(Box<WorkloadArguments>),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
     Manual(ManualArguments),
 }
+
+const WORKLOAD_HELP: &str = "\
+Examples:
+  dlm workload --policy ordered --seconds 30
+  dlm workload --compare --seconds 10                    # all policies, side by side
+  dlm workload --scenario deploy/scenarios/node-cut.toml --control deploy/cluster
+  dlm workload report runs/*                             # of runs that were kept
+
+Exit status:
+  0     the verdict is clean: no data errors, no lock held by two, no session lost without a reason
+  1     it is not, or there is no result
+  2     usage
+  130   interrupted; faults are undone and the nodes told to end";
 
 const LOCK_HELP: &str = "\
 Environment of the command:

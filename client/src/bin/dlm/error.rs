@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use dlm_client::fencing::{AgentDoorError, AskError};
 use dlm_client::health::HealthError;
 use dlm_client::inspect::InspectError;
+use dlm_client::workload::WorkloadError;
 use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
 
@@ -53,6 +54,8 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -92,6 +95,7 @@ impl CommandError {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
             Self::PlainAgent { .. } => 2,
+            Self::Workload(error) => error.exit_code(),
             _ => 1,
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use dlm_client::workload;
 
 use crate::cli::{Cli, Command};
 use crate::error::CommandError;
@@ -71,6 +72,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Health(arguments) => health::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Fault(arguments) => fault::run(&servers, arguments).await?,
+            Command::Workload(arguments) => return Ok(workload::run(&servers, arguments).await?),
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }
