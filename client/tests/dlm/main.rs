@@ -1,7 +1,9 @@
 //! The `dlm` program against a server, as processes.
 
 mod dump;
+mod engine;
 mod fault;
+mod fence;
 mod graph;
 mod listings;
 mod lock;

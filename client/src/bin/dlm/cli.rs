@@ -13,6 +13,7 @@ use crate::duration;
 use crate::evict::EvictArguments;
 use crate::fault::{self, FaultArguments};
 use crate::fence::FenceArguments;
+use crate::health::HealthArguments;
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     Evict(EvictArguments),
     /// Look after the fences of dead nodes.
     Fence(FenceArguments),
+    /// Ask a server, a node or a fence agent whether it serves: for health checks.
+    Health(HealthArguments),
     /// Add, remove and list the servers of the cluster.
     Server(ServerArguments),
     /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
@@ -285,6 +288,10 @@ mod tests {
             &["evict"],
             &["fence", "node1"],
             &["fence", "confirm"],
+            &["fence", "call", "a:1", "0", "node1"],
+            &["fence", "call", "a:1", "7", ""],
+            &["fence", "agent", "--action", "explode"],
+            &["health", "nowhere"],
             &["server", "add", "4"],
             &["server", "add", "0", "a:1"],
             &["server", "add", "4", "a"],

@@ -1,8 +1,11 @@
 //! What can go wrong, each in one line.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dlm_client::fencing::{AgentDoorError, AskError};
+use dlm_client::health::HealthError;
 use dlm_client::inspect::InspectError;
 use dlm_client::nodes::NodeCallError;
 use dlm_client::workload::WorkloadError;
@@ -21,6 +24,17 @@ pub(crate) enum CommandError {
     Unreachable { tried: Tried },
     #[error(transparent)]
     Inspect(InspectError),
+    #[error(transparent)]
+    Agent(#[from] AgentDoorError),
+    #[error(
+        "others can reach {listen}, and in plain text whoever does can have nodes stopped; set up TLS with \
+         --tls-ca, --tls-cert and --tls-key, or allow it with --insecure"
+    )]
+    PlainAgent { listen: SocketAddr },
+    #[error(transparent)]
+    Fence(#[from] AskError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("cannot write to {}: {source}; name another file with --output", path.display())]
@@ -85,6 +99,7 @@ impl CommandError {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
+            Self::PlainAgent { .. } => 2,
             Self::Workload(error) => error.exit_code(),
             _ => 1,
         }

@@ -18,6 +18,7 @@ mod evict;
 mod fault;
 mod fence;
 mod graph;
+mod health;
 mod lock;
 mod locks;
 mod lockspaces;
@@ -69,6 +70,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Sessions(arguments) => sessions::run(&servers, arguments).await?,
             Command::Evict(arguments) => evict::run(&servers, arguments).await?,
             Command::Fence(arguments) => fence::run(&servers, arguments).await?,
+            Command::Health(arguments) => health::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Fault(arguments) => fault::run(&servers, arguments).await?,
             Command::Node(arguments) => node::run(&servers, arguments).await?,
