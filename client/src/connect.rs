@@ -183,6 +183,12 @@ impl Client {
         self.session.shared.lease()
     }
 
+    /// Waits for the end of the session, and says what it was.
+    pub async fn ended(&self) -> SessionLost {
+        self.session.ended().await;
+        self.session.shared.lost_error()
+    }
+
     /// What was sent and received since the session began.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -60,6 +60,23 @@ pub struct FaultOptions {
 /// # Errors
 /// [`InspectError`].
 pub async fn inject(servers: &Servers, options: FaultOptions) -> Result<Vec<Missed>, InspectError> {
+    injected(servers, options, false).await
+}
+
+/// Puts a fault in at the server that is asked, and at no other: for whoever reaches servers that do not reach each
+/// other any more.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn inject_here(server: &Servers, options: FaultOptions) -> Result<(), InspectError> {
+    injected(server, options, true).await.map(drop)
+}
+
+async fn injected(
+    servers: &Servers,
+    options: FaultOptions,
+    here_only: bool,
+) -> Result<Vec<Missed>, InspectError> {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let injection = Injection {
         from: options.from,
@@ -67,7 +84,7 @@ pub async fn inject(servers: &Servers, options: FaultOptions) -> Result<Vec<Miss
         one_way: options.one_way,
         fault: options.fault,
         for_us: options.lasts.map(us),
-        here_only: false,
+        here_only,
     };
     let (endpoint, mut client) = connect(servers).await?;
     let asking = client.inject(render::inject_fault(&injection));
@@ -82,7 +99,25 @@ pub async fn heal(
     servers: &Servers,
     link: Option<(Member, Member)>,
 ) -> Result<Vec<Missed>, InspectError> {
-    let here_only = false;
+    healed(servers, link, false).await
+}
+
+/// Takes away what is between two members, or everything, at the server that is asked, and at no other.
+///
+/// # Errors
+/// [`InspectError`].
+pub async fn heal_here(
+    server: &Servers,
+    link: Option<(Member, Member)>,
+) -> Result<(), InspectError> {
+    healed(server, link, true).await.map(drop)
+}
+
+async fn healed(
+    servers: &Servers,
+    link: Option<(Member, Member)>,
+    here_only: bool,
+) -> Result<Vec<Missed>, InspectError> {
     let healing = Healing { link, here_only };
     let (endpoint, mut client) = connect(servers).await?;
     let asking = client.heal(render::heal_faults(&healing));

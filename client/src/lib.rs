@@ -9,6 +9,8 @@
 //! - [`glocks`] is what a cluster filesystem builds on: locks that the node caches, hands out to its own
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
+//! - [`fencing`] stops the containers of dead nodes, and [`health`] asks whether a program is well.
+//! - [`workload`] runs one on the nodes of a cluster, and breaks the cluster meanwhile.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
 //! Where the program has a `tracing` subscriber with OpenTelemetry's layer, waits for locks are spans, and the
@@ -20,10 +22,13 @@ pub mod asts;
 pub mod cached;
 pub mod error;
 pub mod fault;
+pub mod fencing;
 pub mod glocks;
+pub mod health;
 pub mod inspect;
 pub mod limits;
 pub mod nodes;
+pub mod workload;
 
 mod calls;
 mod channels;

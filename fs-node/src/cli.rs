@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use dlm_client::Servers;
+use dlm_client::workload::WorkloadArguments;
 use fs_node::Policy;
 
 use crate::config::{bytes, io_bytes};
-use crate::workload::Group;
 use crate::workload::layout::{FILES_MAX, NODES_MAX, TASKS_MAX};
 
 /// A cluster-filesystem node.
@@ -25,8 +26,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Make a volume
     Mkfs(MkfsArgs),
-    /// Run one node beside a running dlm-server, with or without a workload
-    Run(RunArgs),
+    /// Run a node of a cluster: it shares a volume with others, and takes orders over gRPC
+    Run(Box<RunArgs>),
+    /// Run a workload on the nodes of the cluster, all at once: the same as dlm workload
+    Workload(Box<LoadArgs>),
     /// The lock server that the demo starts
     #[command(hide = true)]
     LockServer(LockServerArgs),
@@ -85,22 +88,48 @@ pub(crate) struct MkfsArgs {
     /// Overwrite whatever is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Leave a volume that is there as it is, where it has at least so many files of at least this size
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) if_missing: bool,
 }
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// File or block device that all nodes share
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, env = "GLOCKWORK_VOLUME", value_name = "PATH")]
     pub(crate) volume: PathBuf,
-    /// What the cluster calls this node
-    #[arg(long, default_value = "node")]
+    /// What the cluster calls this node; another node of the same name has to be gone
+    #[arg(long, env = "GLOCKWORK_NODE_NAME", default_value = "node")]
     pub(crate) name: String,
     /// Where the lock servers are, with commas between them; those that are named need not be all
-    #[arg(long = "endpoints", alias = "endpoint", env = "GLOCKWORK_ENDPOINTS", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT,...")]
-    pub(crate) endpoint: String,
+    #[arg(long, alias = "endpoint", env = "GLOCKWORK_ENDPOINTS", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT,...")]
+    pub(crate) endpoints: Servers,
+    /// Where to take orders (gRPC); port 0 is any
+    #[arg(
+        long,
+        env = "GLOCKWORK_NODE_LISTEN",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Where others find this node, when it is not the address that it listens at
+    #[arg(long, env = "GLOCKWORK_NODE_ADVERTISE", value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// Where to serve metrics and /health over plain HTTP
+    #[arg(long, env = "GLOCKWORK_NODE_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub(crate) http_listen: Option<SocketAddr>,
+    /// Take orders in plain text where others can reach it
+    #[arg(long, env = "GLOCKWORK_INSECURE")]
+    pub(crate) insecure: bool,
+    /// Let the storage fail on request, for tests and scenarios
+    #[arg(long, env = "GLOCKWORK_ALLOW_FAULTS")]
+    pub(crate) allow_faults: bool,
+    /// How the servers, and whoever gives orders, are spoken to.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// The volume's lockspace [default: glockwork]
-    #[arg(long)]
+    #[arg(long, env = "GLOCKWORK_LOCKSPACE")]
     pub(crate) lockspace: Option<String>,
     /// The rules that direct I/O follows: block, nofault, try-cycle, ordered
     #[arg(long, default_value_t = Policy::Ordered)]
@@ -112,39 +141,42 @@ pub(crate) struct RunArgs {
     /// glock, and the lock server's grant, where that exports too
     #[arg(long, env = "GLOCKWORK_OTLP_ENDPOINT", value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
-    /// Take orders from standard input
-    #[arg(long, hide = true, conflicts_with = "workload")]
+    /// Take the demo's orders from standard input
+    #[arg(long, hide = true)]
     pub(crate) orders: bool,
-    /// What to run.
-    #[command(flatten)]
-    pub(crate) load: WorkloadArgs,
 }
 
-/// Flags of a workload on one node.
+/// Flags of `workload`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Workload")]
-pub(crate) struct WorkloadArgs {
-    /// Run this workload: cross or same-file
-    #[arg(long, value_name = "NAME")]
-    pub(crate) workload: Option<Group>,
-    /// Length of the run
-    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) seconds: u64,
-    /// Nodes that run it, this one included; the same on all of them
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count::<1, NODES_MAX>)]
-    pub(crate) nodes: usize,
-    /// Which of them this is, from 0
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) index: usize,
-    /// Tasks on each node; the same on all of them
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = count::<1, TASKS_MAX>)]
-    pub(crate) tasks: usize,
-    /// Bytes in one I/O: whole pages, such as 32k; the same on all nodes
-    #[arg(long, default_value = "32k", value_name = "BYTES", value_parser = io_bytes)]
-    pub(crate) io_size: usize,
-    /// Seed of all random choices
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+pub(crate) struct LoadArgs {
+    /// Where the lock servers are, with commas between them; those that are named need not be all
+    #[arg(long, env = "GLOCKWORK_ENDPOINTS", default_value = dlm_client::DEFAULT_ENDPOINT, value_name = "HOST:PORT,...")]
+    pub(crate) endpoints: Servers,
+    /// How they and the nodes are spoken to.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    /// The workload.
+    #[command(flatten)]
+    pub(crate) load: WorkloadArguments,
+}
+
+/// Flags of whoever speaks TLS.
+#[derive(Debug, Args)]
+pub(crate) struct TlsArgs {
+    /// Speak TLS to servers that show a certificate of this authority, and to whoever gives orders; a file in PEM
+    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The certificate to show; a file in PEM. It takes --tls-ca and --tls-key
+    #[arg(long, value_name = "FILE", env = "GLOCKWORK_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate; a file in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GLOCKWORK_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Flags of `lock-server`.
@@ -185,7 +217,7 @@ mod tests {
             (&["fs-node", "demo", "--colour"], ErrorKind::UnknownArgument),
             (&["fs-node", "explode"], ErrorKind::InvalidSubcommand),
             (
-                &["fs-node", "run", "--volume", "v", "--workload", "x"],
+                &["fs-node", "run", "--volume", "v", "--listen", "x"],
                 ErrorKind::ValueValidation,
             ),
         ] {

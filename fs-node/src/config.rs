@@ -1,14 +1,15 @@
 //! From flags to values that fit together.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dlm_client::HoldTime;
-use fs_node::{CACHE_PAGES_DEFAULT, NodeConfig, Policy};
+use dlm_client::{ConnectError, HoldTime, Tls};
+use fs_node::{CACHE_PAGES_DEFAULT, NodeConfig, OnWithdraw, Policy};
 
-use crate::cli::{DemoArgs, RunArgs, WorkloadArgs};
-use crate::workload::layout::{FILES_MAX, HALF_PAGES_MAX, Layout, PAGE_BYTES};
-use crate::workload::{Group, Plan};
+use crate::cli::{DemoArgs, RunArgs, TlsArgs};
+use crate::service::ServiceConfig;
+use crate::workload::layout::{HALF_PAGES_MAX, Layout, PAGE_BYTES};
 
 /// The demo makes no volume larger than this (8 GiB): it is to run on anybody's laptop.
 const DEMO_VOLUME_BYTES_MAX: u64 = 8 << 30;
@@ -18,7 +19,7 @@ const FILES_DEFAULT_MIN: usize = 6;
 const LOCKSPACE: &str = "glockwork";
 
 /// Flags that do not fit together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// A node would have nothing to do I/O on.
     #[error(
@@ -39,29 +40,31 @@ pub(crate) enum ConfigError {
         /// Its size.
         mib: u64,
     },
-    /// A node beyond the last.
-    #[error("--index {index} is no node of {nodes}; it counts from 0")]
-    Index {
-        /// Which node.
-        index: usize,
-        /// How many there are.
-        nodes: usize,
-    },
-    /// The files of the volume are too small.
+    /// Others can reach it.
     #[error(
-        "the volume has {inodes} files of {inode_bytes} bytes, and this workload needs {files} of \
-         {bytes}; make another one with fs-node mkfs, or give a smaller --io-size, --tasks or --nodes"
+        "--listen: others can reach {listen}, and in plain text whoever does may give orders; set up TLS with --tls-ca, \
+         --tls-cert and --tls-key, or allow it with --insecure"
     )]
-    Shape {
-        /// Files that it has.
-        inodes: u64,
-        /// Bytes that each has.
-        inode_bytes: u64,
-        /// Files that are needed.
-        files: usize,
-        /// Bytes that each needs.
-        bytes: u64,
+    Exposed {
+        /// Where it was to listen.
+        listen: SocketAddr,
     },
+    /// Nobody finds a node at every address.
+    #[error(
+        "--listen: others do not find a node at {listen}; say where they do with --advertise HOST:PORT"
+    )]
+    Nowhere {
+        /// Where it was to listen.
+        listen: SocketAddr,
+    },
+    /// It cannot be asked over TLS.
+    #[error(
+        "--tls-ca: whoever gives orders over TLS has to be shown a certificate; give --tls-cert and --tls-key"
+    )]
+    NoCertificate,
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] ConnectError),
 }
 
 /// A demo's settings.
@@ -155,55 +158,55 @@ pub(crate) fn node(args: &RunArgs) -> NodeConfig {
     NodeConfig {
         name: args.name.clone(),
         volume: args.volume.clone(),
-        endpoint: args.endpoint.clone(),
+        servers: args.endpoints.clone(),
         lockspace: args.lockspace.clone().unwrap_or_else(|| LOCKSPACE.into()),
         policy: args.policy,
         hold: args
             .hold_ms
             .map_or_else(HoldTime::default, |ms| HoldTime::fixed(ms * 1000)),
         cache_pages_max: CACHE_PAGES_DEFAULT,
+        allow_faults: args.allow_faults,
+        on_withdraw: OnWithdraw::default(),
     }
 }
 
-/// The plan of one node that runs a workload on a volume of this shape; it uses all files.
+/// The settings of a node that takes orders over gRPC.
 ///
 /// # Errors
-/// [`ConfigError::Index`], [`ConfigError::Files`], [`ConfigError::Shape`].
-pub(crate) fn plan(
-    args: &WorkloadArgs,
-    group: Group,
-    policy: Policy,
-    (inodes, inode_bytes): (u64, u64),
-) -> Result<Plan, ConfigError> {
-    let &WorkloadArgs {
-        nodes,
-        index,
-        tasks,
-        io_size,
-        seed,
-        ..
-    } = args;
-    if index >= nodes {
-        return Err(ConfigError::Index { index, nodes });
+/// [`ConfigError::Exposed`], [`ConfigError::Nowhere`], [`ConfigError::NoCertificate`], [`ConfigError::Tls`].
+pub(crate) fn service(args: &RunArgs) -> Result<ServiceConfig, ConfigError> {
+    let listen = args.listen;
+    let tls = tls(&args.tls)?;
+    if tls.is_some() && args.tls.tls_cert.is_none() {
+        return Err(ConfigError::NoCertificate);
     }
-    let layout = layout(nodes, tasks, inodes.min(FILES_MAX as u64) as usize, io_size)?;
-    let bytes = layout.inode_bytes();
-    if inode_bytes < bytes || layout.files < 2 {
-        let files = layout.files.max(2);
-        return Err(ConfigError::Shape {
-            inodes,
-            inode_bytes,
-            files,
-            bytes,
-        });
+    if tls.is_none() && !args.insecure && !listen.ip().is_loopback() {
+        return Err(ConfigError::Exposed { listen });
     }
-    Ok(Plan {
-        group,
-        layout,
-        seed,
-        node: index as u8,
-        bounded: policy == Policy::Ordered,
+    if listen.ip().is_unspecified() && args.advertise.is_none() {
+        return Err(ConfigError::Nowhere { listen });
+    }
+    let mut node = node(args);
+    if let Some(tls) = &tls {
+        node.servers = node.servers.with_tls(tls.clone());
+    }
+    Ok(ServiceConfig {
+        node,
+        listen,
+        advertise: args.advertise.clone(),
+        http_listen: args.http_listen,
+        tls,
     })
+}
+
+/// How servers are spoken to; `None`: in plain text.
+///
+/// # Errors
+/// [`ConfigError::Tls`].
+pub(crate) fn tls(args: &TlsArgs) -> Result<Option<Tls>, ConfigError> {
+    let identity = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    let read = args.tls_ca.as_deref().map(|ca| Tls::read(ca, identity));
+    Ok(read.transpose()?)
 }
 
 /// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
@@ -308,26 +311,24 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_must_fit_the_volume() {
-        let line = [
-            "fs-node",
-            "run",
-            "--volume",
-            "v",
-            "--workload",
-            "cross",
-            "--nodes",
-            "2",
-        ];
-        let Command::Run(args) = Cli::try_parse_from(line).unwrap().command else {
-            panic!()
+    fn a_node_that_others_reach_says_how_and_where() {
+        let service = |flags: &[&str]| {
+            let words = ["fs-node", "run", "--volume", "v"].iter().chain(flags);
+            let Command::Run(args) = Cli::try_parse_from(words).unwrap().command else {
+                panic!()
+            };
+            service(&args).map(|config| config.advertise)
         };
-        let plan = |shape| plan(&args.load, Group::Cross, Policy::Ordered, shape);
-        assert!(plan((6, 1 << 30)).is_ok());
-        assert!(matches!(plan((6, 4096)), Err(ConfigError::Shape { .. })));
-        assert!(matches!(
-            plan((1, 1 << 30)),
-            Err(ConfigError::Files { files: 1, nodes: 2 })
-        ));
+        assert_eq!(service(&[]).unwrap(), None);
+        for (flags, says) in [
+            (&["--listen", "0.0.0.0:1"][..], "--insecure"),
+            (&["--listen", "0.0.0.0:1", "--insecure"], "--advertise"),
+            (&["--tls-ca", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+        ] {
+            let error = service(flags).unwrap_err().to_string();
+            assert!(error.contains(says), "{flags:?}: {error}");
+        }
+        let flags = ["--listen", "0.0.0.0:1", "--insecure", "--advertise", "a:1"];
+        assert_eq!(service(&flags).unwrap().as_deref(), Some("a:1"));
     }
 }

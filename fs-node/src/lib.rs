@@ -11,8 +11,11 @@ pub mod store;
 pub use cache::{AlignedBuf, BusError, Mapping, Protection, Share};
 pub use fs_core::fault::Policy;
 pub use io::{IoError, Outcome, UserBuf};
-pub use node::{CACHE_PAGES_DEFAULT, Claim, Node, NodeConfig, NodeCounters, NodeError, Task};
-pub use store::{FlatVolume, VolumeError};
+pub use node::{
+    CACHE_PAGES_DEFAULT, Claim, Node, NodeConfig, NodeCounters, NodeError, OnWithdraw, Presence,
+    Task,
+};
+pub use store::{FlatVolume, RawPage, StoreFault, VolumeError};
 
 /// Whether this process can get a userfaultfd; without one a node does not start.
 ///

@@ -6,7 +6,7 @@
 mod cli;
 mod config;
 mod demo;
-mod run;
+mod service;
 mod spans;
 mod workload;
 
@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::cli::{Cli, Command, MkfsArgs, RunArgs};
+use crate::cli::{Cli, Command, LoadArgs, MkfsArgs, RunArgs};
 use crate::config::{ConfigError, DemoConfig};
 use crate::demo::Verdict;
 use crate::spans::Export;
@@ -73,11 +73,17 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             files,
             file_size,
             force,
+            if_missing,
         }) => {
-            demo::volume::make(&volume, files, file_size, force)?;
+            if if_missing {
+                demo::volume::Volume::prepare(Some(&volume), files, file_size)?;
+            } else {
+                demo::volume::make(&volume, files, file_size, force)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(args) => node(&args),
+        Command::Workload(args) => workload(&args),
         Command::LockServer(args) => {
             demo::child::serve_locks(args.listen)?;
             Ok(ExitCode::SUCCESS)
@@ -98,15 +104,31 @@ fn demo(config: &DemoConfig) -> anyhow::Result<ExitCode> {
 }
 
 fn node(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let config = config::node(args);
     if args.orders {
-        demo::child::serve_orders(config)?;
+        demo::child::serve_orders(config::node(args))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(group) = args.load.workload else {
-        return run::until_signal(config);
-    };
-    run::workload(config, &args.load, group)
+    match config::service(args) {
+        Ok(config) => service::serve(config),
+        Err(error @ ConfigError::Tls(_)) => Err(error.into()),
+        Err(error) => misused(&error),
+    }
+}
+
+fn workload(args: &LoadArgs) -> anyhow::Result<ExitCode> {
+    let mut servers = args.endpoints.clone();
+    if let Some(tls) = config::tls(&args.tls)? {
+        servers = servers.with_tls(tls);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ran = runtime.block_on(dlm_client::workload::run(&servers, &args.load));
+    ran.or_else(|error| {
+        // Nobody who can be told is there where standard error is gone.
+        let _ = writeln!(std::io::stderr(), "fs-node: {error}");
+        Ok(ExitCode::from(error.exit_code()))
+    })
 }
 
 /// Ends the program as clap does for a flag that is wrong by itself.

@@ -74,8 +74,6 @@ fn a_server_that_is_not_there() {
             "a",
             "--endpoint",
             NOBODY,
-            "--workload",
-            "cross",
         ],
         1,
     );
@@ -99,8 +97,6 @@ fn volumes_that_are_none() {
                 "a",
                 "--endpoint",
                 NOBODY,
-                "--workload",
-                "cross",
             ],
             1,
         )

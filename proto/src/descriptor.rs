@@ -1,4 +1,11 @@
-//! The description of the services that server reflection gives out.
+//! The descriptions of services that server reflection gives out: the compiled `.proto` files, each set as an encoded
+//! `google.protobuf.FileDescriptorSet`.
 
-/// The compiled `.proto` files, as an encoded `google.protobuf.FileDescriptorSet`.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+/// What a lock server serves.
+pub const SERVER_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/server.bin"));
+
+/// What a fence agent serves.
+pub const FENCE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fence.bin"));
+
+/// What a filesystem node serves.
+pub const NODE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/node.bin"));

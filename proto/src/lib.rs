@@ -15,6 +15,7 @@ pub mod descriptor;
 pub mod error;
 pub mod events;
 pub mod fault;
+pub mod fence;
 pub mod founding;
 pub mod glocks;
 pub mod holders;
@@ -42,7 +43,7 @@ pub mod wire {
     tonic::include_proto!("glockwork.v1");
 }
 
-pub use descriptor::FILE_DESCRIPTOR_SET;
+pub use descriptor::{FENCE_DESCRIPTORS, NODE_DESCRIPTORS, SERVER_DESCRIPTORS};
 pub use error::WireError;
 pub use limits::{
     CLAIMS_PER_FRAME_MAX, DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX,

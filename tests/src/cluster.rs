@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use dlm_client::HoldTime;
+use dlm_client::{HoldTime, Servers};
 use dlm_server::embedded::Server;
 use fs_core::flat::Layout;
-use fs_node::{CACHE_PAGES_DEFAULT, FlatVolume, Node, NodeConfig, NodeError, Policy};
+use fs_node::{CACHE_PAGES_DEFAULT, FlatVolume, Node, NodeConfig, NodeError, OnWithdraw, Policy};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -63,11 +63,13 @@ impl Cluster {
         NodeConfig {
             name: name.to_owned(),
             volume: self.volume(),
-            endpoint: self.endpoint.clone(),
+            servers: servers(&self.endpoint),
             lockspace: "test".to_owned(),
             policy,
             hold: HoldTime::default(),
             cache_pages_max: CACHE_PAGES_DEFAULT,
+            allow_faults: true,
+            on_withdraw: OnWithdraw::default(),
         }
     }
 
@@ -137,6 +139,6 @@ pub fn graph_text(endpoint: &str) -> String {
     }
 }
 
-fn servers(endpoint: &str) -> dlm_client::Servers {
-    dlm_client::Servers::parse(endpoint).expect("an endpoint")
+fn servers(endpoint: &str) -> Servers {
+    Servers::parse(endpoint).expect("an endpoint")
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The edges between the project's crates; ARCHITECTURE.md draws them. `tests` may import everything.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("dlm-core", &[]),
     ("glock-core", &["dlm-core"]),
     ("glockwork-proto", &["dlm-core"]),
@@ -17,12 +17,14 @@ const EDGES: [(&str, &[&str]); 8] = [
         "glockwork-views",
         &["dlm-core", "glock-core", "glockwork-proto"],
     ),
+    ("glockwork-runs", &["glockwork-proto"]),
     (
         "dlm-client",
         &[
             "dlm-core",
             "glock-core",
             "glockwork-proto",
+            "glockwork-runs",
             "glockwork-views",
         ],
     ),
@@ -351,6 +353,7 @@ fn documents_link_to_what_exists() {
         "docs/performance.md",
         "docs/operations.md",
         "docs/recovery.md",
+        "deploy/scenarios/README.md",
     ] {
         let text = read(document);
         for (at, _) in text.match_indices("](") {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use dlm_client::nodes::{Group, NodeHandle, Policy, Workload};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tests::collector::{Collector, text};
 use tests::machine;
-use tests::process::{Binaries, PATIENCE, Process, Servers, ServersOptions, within};
-use tokio::process::Command;
+use tests::process::{Nodes, PATIENCE, Servers, ServersOptions, within};
 use tokio::time::sleep;
 
 #[tokio::test]
@@ -22,11 +22,11 @@ async fn a_page_fault_is_an_ancestor_of_the_servers_grant() {
             ..ServersOptions::default()
         };
         let servers = Servers::start(options).await;
-        let nodes = [
-            node(&servers, &collector, 0).await,
-            node(&servers, &collector, 1).await,
-        ];
-        let way = until(&collector, nodes, |way| {
+        let arguments = ["--otlp-endpoint", &collector.endpoint()];
+        let mut nodes = Nodes::start(&servers, 2, (5, "1m"), &arguments).await;
+        let handles = nodes.handles(2).await;
+        run(&handles).await;
+        let way = until(&collector, &mut nodes, |way| {
             way[0].events.iter().any(|event| event.name == "waits")
         })
         .await;
@@ -35,7 +35,7 @@ async fn a_page_fault_is_an_ancestor_of_the_servers_grant() {
         assert!(way.iter().all(|span| span.trace_id == way[0].trace_id));
         let grant = &way[0].attributes;
         assert_eq!(text(grant, "glockwork.lockspace"), "glockwork");
-        assert!(text(grant, "glockwork.node").starts_with("traced"));
+        assert!(text(grant, "glockwork.node").starts_with("node"));
         assert!(text(grant, "glockwork.resource").starts_with("       2 "));
     })
     .await;
@@ -44,46 +44,49 @@ async fn a_page_fault_is_an_ancestor_of_the_servers_grant() {
 /// The first grant that is so, and all above it up to the page fault. The nodes are ended then.
 async fn until(
     collector: &Collector,
-    mut nodes: [Process; 2],
+    nodes: &mut Nodes,
     so: impl Fn(&[Span]) -> bool,
 ) -> Vec<Span> {
     loop {
         let ways = collector.below(("dlm-server", "grant"), ("fs-node", "fault"));
         if let Some(way) = ways.into_iter().find(|way| so(way)) {
-            for node in &mut nodes {
-                node.terminate().await;
+            for node in 1..=2 {
+                nodes.process(node).terminate().await;
             }
             return way;
         }
-        for node in &mut nodes {
+        for node in 1..=2 {
             let counts = collector.counts();
-            assert!(node.ended().is_none(), "{}{counts:?}", node.last_words());
+            let process = nodes.process(node);
+            assert!(
+                process.ended().is_none(),
+                "{}{counts:?}",
+                process.last_words()
+            );
         }
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// One of two nodes that want each other's files, and export their spans.
-async fn node(servers: &Servers, collector: &Collector, index: usize) -> Process {
-    let volume = servers.dir().join("volume");
-    let program = Binaries::built().path("fs-node");
-    if index == 0 {
-        let made = Command::new(&program)
-            .args(["mkfs", "--files", "8", "--file-size", "1m"])
-            .arg(&volume)
-            .status()
-            .await
-            .expect("a program");
-        assert!(made.success());
+/// The nodes begin to want each other's files.
+async fn run(nodes: &[NodeHandle]) {
+    for (index, node) in nodes.iter().enumerate() {
+        let workload = Workload {
+            run: 1,
+            group: Group::Cross,
+            policy: Policy::Ordered,
+            nodes: nodes.len(),
+            index,
+            tasks: 2,
+            files: 4,
+            io_pages: 8,
+            seed: 1,
+            reads_percent: 50,
+            length_us: 100_000_000,
+        };
+        node.prepare(&workload).await.expect("prepared");
     }
-    let mut run = Command::new(&program);
-    run.args(["run", "--name", &format!("traced{index}")])
-        .args(["--workload", "cross", "--seconds", "100", "--nodes", "2"])
-        .args(["--index", &index.to_string()])
-        .args(["--endpoints", &servers.endpoint(1)])
-        .args(["--otlp-endpoint", &collector.endpoint()])
-        .arg("--volume")
-        .arg(&volume);
-    let log = servers.dir().join(format!("node{index}.log"));
-    Process::start("node", &mut run, &log).expect("a node")
+    for node in nodes {
+        node.start(1).await.expect("started");
+    }
 }

@@ -80,6 +80,14 @@ pub enum InspectError {
         /// What it says.
         why: String,
     },
+    /// There is no such thing.
+    #[error("the lock server at {endpoint} says: {why}")]
+    NotFound {
+        /// Where.
+        endpoint: String,
+        /// What it says.
+        why: String,
+    },
     /// The answer means nothing.
     #[error("the answer of the lock server at {endpoint} means nothing: {why}; is it newer?")]
     Answer {
@@ -269,8 +277,8 @@ pub(crate) async fn answer<T>(
 fn refused(endpoint: String, status: &Status) -> InspectError {
     let why = status.message().to_owned();
     match status.code() {
-        Code::NotFound
-        | Code::ResourceExhausted
+        Code::NotFound if !why.is_empty() => InspectError::NotFound { endpoint, why },
+        Code::ResourceExhausted
         | Code::Unavailable
         | Code::FailedPrecondition
         | Code::InvalidArgument

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glockwork_proto::wire::node_server::{Node, NodeServer};
-use glockwork_proto::{FILE_DESCRIPTOR_SET, WireError, convert, render, wire};
+use glockwork_proto::{NODE_DESCRIPTORS, WireError, convert, render, wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -182,10 +182,14 @@ impl Door {
             let with_tls = server.tls_config(config);
             server = with_tls.map_err(|error| DoorError::Tls(innermost(&error)))?;
         }
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(|error| broken(&error))?;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(NODE_DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let v1 = reflection().build_v1().map_err(|error| broken(&error))?;
+        let v1alpha = reflection().build_v1alpha();
+        let v1alpha = v1alpha.map_err(|error| broken(&error))?;
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<NodeServer<Desk>>().await;
         let node = NodeServer::new(Desk { orders })
@@ -194,7 +198,8 @@ impl Door {
         server
             .add_service(node)
             .add_service(health_service)
-            .add_service(reflection)
+            .add_service(v1)
+            .add_service(v1alpha)
             .serve_with_incoming(TcpListenerStream::new(self.listener))
             .await
             .map_err(|error| broken(&error))

@@ -2,7 +2,9 @@
 
 mod caches;
 mod dump;
+mod engine;
 mod fault;
+mod fence;
 mod graph;
 mod graph_parts;
 mod history;

@@ -78,4 +78,4 @@ pub use slot::SlotId;
 pub use status::{Refusal, Status};
 pub use table::LockTable;
 pub use value::{ValueBlock, ValueLength};
-pub use view::SessionCounts;
+pub use view::{OwnedLock, SessionCounts};

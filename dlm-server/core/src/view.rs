@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use crate::deadlock::{LockView, Queue, ResourceView};
-use crate::ids::{LockId, LockspaceId, ResourceName, SessionId};
+use crate::ids::{LockId, LockspaceId, Owner, ResourceName, SessionId};
 use crate::resource::{LockKey, Marks, ResourceKey};
 use crate::table::LockTable;
 
@@ -15,6 +15,19 @@ pub struct SessionCounts {
     pub locks: usize,
     /// Those that convert or wait.
     pub waiting: usize,
+}
+
+/// A lock among those of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnedLock {
+    /// Its number.
+    pub lock: LockId,
+    /// The task that asked last.
+    pub owner: Owner,
+    /// The lockspace of its resource.
+    pub lockspace: LockspaceId,
+    /// Whether its task is gone and nobody adopted it.
+    pub orphan: bool,
 }
 
 impl LockTable {
@@ -96,10 +109,20 @@ impl LockTable {
         Some((resource.lockspace, name, self.view_of_lock(key)))
     }
 
-    /// The locks of a session, the oldest first; none where it is not known.
-    pub fn locks_of_session(&self, session: SessionId) -> impl Iterator<Item = LockId> {
+    /// The locks of a session, the oldest first, with what decides whether an operation on many of them means this
+    /// one; none where the session is not known.
+    pub fn locks_of_session(&self, session: SessionId) -> impl Iterator<Item = OwnedLock> {
         let session = self.sessions.get(&session).into_iter();
-        session.flat_map(|session| self.locks_of(session).map(|key| self.locks[key].id))
+        let keys = session.flat_map(|session| self.locks_of(session));
+        keys.map(|key| {
+            let lock = &self.locks[key];
+            OwnedLock {
+                lock: lock.id,
+                owner: lock.owner,
+                lockspace: self.resources[lock.resource].lockspace,
+                orphan: lock.marks.contains(Marks::ORPHAN),
+            }
+        })
     }
 
     /// The locks of a resource: granted, converting, waiting, each queue in its order.

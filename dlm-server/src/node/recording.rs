@@ -7,8 +7,8 @@ use dlm_core::cluster::Effect;
 use dlm_core::deadlock::{LockView, Queue};
 use dlm_core::recovery::{SlotInput, SlotOutput};
 use dlm_core::{
-    Input, LockId, LockTable, LockspaceId, Mode, OpId, Output as TableOutput, Owner, ResourceName,
-    SessionId, Status, StatusFlags, Tick, Token,
+    Input, LockId, LockTable, LockspaceId, Mode, OpId, Output as TableOutput, OwnedLock, Owner,
+    ResourceName, SessionId, Status, StatusFlags, Tick, Token,
 };
 use glockwork_proto::events::EventKind;
 
@@ -34,7 +34,7 @@ enum Before {
     },
     /// A lock that was there, and the mode that is wanted of it.
     Lock(Standing, Option<Mode>),
-    /// Many locks of a session, some of which may go, and how many more there were.
+    /// Many locks of a session, which go or become orphans, and how many more there were.
     Many {
         session: SessionId,
         locks: Vec<Standing>,
@@ -95,9 +95,15 @@ impl Before {
         match input {
             SlotInput::Operation { operation, .. } => Self::of_operation(table, operation),
             &SlotInput::EndWait { session, lock, .. } => Self::one(table, (session, lock), None),
-            SlotInput::PurgeOrphans { session, .. }
-            | SlotInput::Purged { session, .. }
-            | SlotInput::LockspaceLeft { session, .. } => Self::many(table, *session),
+            &SlotInput::PurgeOrphans {
+                session,
+                lockspace,
+                owner,
+            } => Self::orphans(table, session, (lockspace, owner)),
+            &SlotInput::Purged { session, .. } => Self::many(table, session, |_| true),
+            &SlotInput::LockspaceLeft { session, lockspace } => {
+                Self::many(table, session, |one| one.lockspace == lockspace)
+            }
             _ => Self::Nothing,
         }
     }
@@ -127,9 +133,18 @@ impl Before {
             &Input::Unlock { session, lock, .. } | &Input::Cancel { session, lock, .. } => {
                 Self::one(table, (session, lock), None)
             }
-            Input::OwnerEnded { session, .. }
-            | Input::PurgeOrphans { session, .. }
-            | Input::LeaveLockspace { session, .. } => Self::many(table, *session),
+            &Input::OwnerEnded { session, owner, .. } => {
+                Self::many(table, session, |one| one.owner == owner && !one.orphan)
+            }
+            &Input::PurgeOrphans {
+                session,
+                lockspace,
+                owner,
+                ..
+            } => Self::orphans(table, session, (lockspace, owner)),
+            &Input::LeaveLockspace {
+                session, lockspace, ..
+            } => Self::many(table, session, |one| one.lockspace == lockspace),
             _ => Self::Nothing,
         }
     }
@@ -139,13 +154,24 @@ impl Before {
         standing.map_or(Self::Nothing, |standing| Self::Lock(standing, wanted))
     }
 
-    fn many(table: &LockTable, session: SessionId) -> Self {
-        let mut all = table.locks_of_session(session);
+    fn orphans(
+        table: &LockTable,
+        session: SessionId,
+        (lockspace, owner): (LockspaceId, Option<Owner>),
+    ) -> Self {
+        Self::many(table, session, |one| {
+            one.orphan && one.lockspace == lockspace && owner.is_none_or(|owner| one.owner == owner)
+        })
+    }
+
+    /// Those that the operation means: as the table chooses them.
+    fn many(table: &LockTable, session: SessionId, means: impl Fn(&OwnedLock) -> bool) -> Self {
+        let mut all = table.locks_of_session(session).filter(means);
         let told = all.by_ref().take(RELEASES_TOLD_MAX);
-        let locks = told.filter_map(|lock| table.lock(session, lock)).collect();
+        let locks = told.filter_map(|one| table.lock(session, one.lock));
         Self::Many {
             session,
-            locks,
+            locks: locks.collect(),
             left_out: all.count() as u64,
         }
     }

@@ -12,7 +12,7 @@ use glockwork_proto::wire::inspect_server::InspectServer;
 use glockwork_proto::wire::link_server::LinkServer;
 use glockwork_proto::wire::lock_server::LockServer;
 use glockwork_proto::wire::peer_server::PeerServer;
-use glockwork_proto::{FILE_DESCRIPTOR_SET, FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, VersionRange};
+use glockwork_proto::{FRAME_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, SERVER_DESCRIPTORS, VersionRange};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -253,7 +253,7 @@ const DESCRIPTOR_IS_OURS: &str = "the descriptor was made by the compiler that m
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(SERVER_DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
@@ -337,6 +337,7 @@ impl Life {
             metrics: reach.metrics.clone(),
             spans: std::mem::take(spans),
             fence: settings.fence.clone(),
+            cluster: identity.cluster.0,
             handle,
             others: reach.others.clone(),
             announced: announce.clone(),

@@ -14,3 +14,4 @@ mod raw;
 mod services;
 mod sessions;
 mod tls;
+mod watch;

@@ -26,6 +26,7 @@ pub use memfd::{AlignedBuf, Protection, Share};
 pub use userfaultfd::OpenError;
 pub(crate) use userfaultfd::{Fault, Userfaultfd, thread_number};
 
+use crate::node::OnWithdraw;
 use crate::store::Volume;
 
 /// What the cache did; occurrences since the node started.
@@ -51,11 +52,18 @@ pub(crate) struct Cache {
     pages_max: usize,
     /// Counts uses, to tell which inode was used least recently.
     clock: AtomicU64,
+    on_withdraw: OnWithdraw,
 }
 
 impl Cache {
-    pub(crate) fn new(volume: Arc<dyn Volume>, uffd: Arc<Userfaultfd>, pages_max: usize) -> Self {
+    pub(crate) fn new(
+        volume: Arc<dyn Volume>,
+        uffd: Arc<Userfaultfd>,
+        pages_max: usize,
+        on_withdraw: OnWithdraw,
+    ) -> Self {
         Self {
+            on_withdraw,
             volume,
             uffd,
             counters: Arc::default(),
@@ -190,7 +198,10 @@ impl Objects for Cache {
         };
         if let Err(error) = inode.write_back(0..inode.page_count()) {
             self.counters.io_errors.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(inode = inode.number(), %error, "write-back failed; the pages are lost");
+            let number = inode.number();
+            self.on_withdraw
+                .call(&format!("inode {number} cannot be written back: {error}"));
+            tracing::error!(inode = number, %error, "write-back failed; the pages are lost");
         }
     }
 

@@ -9,7 +9,7 @@ use fs_node::{AlignedBuf, FlatVolume, VolumeError};
 use crate::workload::layout::{Layout, PAGE_BYTES};
 use crate::workload::ledger::Ledger;
 use crate::workload::stamp::page_of;
-use crate::workload::tally::ErrorLog;
+use dlm_client::nodes::Errors;
 
 /// Compares the volume with the ledgers.
 ///
@@ -19,9 +19,9 @@ pub(crate) fn audit(
     path: &Path,
     layout: &Layout,
     ledgers: &[Ledger],
-) -> Result<ErrorLog, VolumeError> {
+) -> Result<Errors, VolumeError> {
     let volume = FlatVolume::open(path)?;
-    let mut errors = ErrorLog::default();
+    let mut errors = Errors::default();
     let mut buf = AlignedBuf::new(layout.region_pages() * PAGE_BYTES);
     for file in 0..layout.files {
         let inode = file as u64 + 1;

@@ -13,16 +13,12 @@ use std::time::Duration;
 use fs_node::{Node, NodeConfig, NodeError};
 
 use super::protocol::{Event, Order};
-use crate::workload::crew::{Crew, CrewError, Progress};
+use crate::workload::crew::{Crew, CrewError};
 use crate::workload::ledger::Ledger;
+use crate::workload::progress::{Progress, break_up};
 
 /// How often a node says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-/// How long waits are interrupted: long enough for every task that waits to be told.
-const INTERRUPT_FOR: Duration = Duration::from_millis(10);
-/// How long they are left alone after that: several times the hold time of the locks they want.
-const INTERRUPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Why a node process cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChildError {
@@ -85,10 +81,7 @@ pub(crate) fn serve_orders(config: NodeConfig) -> Result<(), ChildError> {
             }
         }
     }
-    if staged.is_some() {
-        // Tasks that were prepared and never started wait for ever, with their mappings.
-        process::exit(0);
-    }
+    drop(staged);
     if let Some(mut running) = running {
         running.interrupt(&node);
         running.join();
@@ -100,7 +93,7 @@ impl Running {
     fn start(crew: Crew) -> Self {
         let progress = crew.progress();
         let tasks = thread::spawn(move || {
-            let result = crew.run(PROGRESS_EVERY, |ops| {
+            let result = crew.run(None, PROGRESS_EVERY, |ops| {
                 // A demo that is gone closes the input too, which ends this.
                 let _ = emit(&Event::Progress { ops });
             });
@@ -127,21 +120,9 @@ impl Running {
     }
 
     /// Ends the tasks, whatever they wait for.
-    ///
-    /// A task may be between two I/Os and run into the next deadlock, so this happens again and again;
-    /// and loads and stores are not to be interrupted but need locks too, so there is time in between.
     fn interrupt(&mut self, node: &Node) {
-        self.progress.stop();
-        let (node, progress) = (node.clone(), Arc::clone(&self.progress));
-        let breaker = move || {
-            while !progress.ended() {
-                node.interrupt(true);
-                thread::sleep(INTERRUPT_FOR);
-                node.interrupt(false);
-                thread::sleep(INTERRUPT_PAUSE);
-            }
-        };
-        self.breaker.get_or_insert_with(|| thread::spawn(breaker));
+        let progress = &self.progress;
+        self.breaker.get_or_insert_with(|| break_up(node, progress));
     }
 
     fn join(self) -> Vec<Ledger> {

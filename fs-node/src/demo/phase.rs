@@ -12,8 +12,8 @@ use super::progress::Display;
 use super::protocol::{Event, Order};
 use crate::workload::layout::Layout;
 use crate::workload::ledger::Ledger;
-use crate::workload::tally::{ErrorLog, Tally};
 use crate::workload::{Group, Plan};
+use dlm_client::nodes::{Errors, Tally};
 
 /// A run without a single operation for this long is given up: no lock is held for a hundredth of it.
 const STALL_MAX: Duration = Duration::from_secs(20);
@@ -27,6 +27,8 @@ const PATIENCE: u32 = 10;
 const TICK: Duration = Duration::from_millis(100);
 /// Nodes whose operations are shown one by one: more do not fit a line.
 const NODES_SHOWN_MAX: usize = 6;
+/// Of a hundred operations, how many read.
+const READS_PERCENT: u8 = 50;
 /// How long the regions may take to be written.
 const PREPARE_WAIT: Duration = Duration::from_secs(60);
 
@@ -57,7 +59,7 @@ pub(crate) struct PhaseResult {
     /// The deadlock that ended it.
     pub(crate) deadlock: Option<Deadlock>,
     /// What the phase before had left behind that was wrong.
-    pub(crate) found: ErrorLog,
+    pub(crate) found: Errors,
 }
 
 /// A phase that runs.
@@ -95,7 +97,7 @@ impl Phase {
         let prepared = cluster.wait_for_all(PREPARE_WAIT, |event| {
             matches!(event, Event::Prepared { .. })
         });
-        let mut found = ErrorLog::default();
+        let mut found = Errors::default();
         for event in prepared.await? {
             if let Event::Prepared { found: errors } = event {
                 found.merge(&errors);
@@ -127,7 +129,9 @@ impl Phase {
             layout: self.layout,
             seed: self.seed,
             node: node as u8,
-            bounded: matches!(self.policy, Policy::Ordered),
+            reads_percent: READS_PERCENT,
+            bounded: Plan::bounds(self.policy),
+            turns: None,
         }
     }
 
@@ -266,7 +270,7 @@ impl Watch<'_> {
             node_ops: Vec::new(),
             ledgers: Vec::new(),
             deadlock: self.deadlock,
-            found: ErrorLog::default(),
+            found: Errors::default(),
         };
         for (tally, ledgers) in self.results.into_iter().flatten() {
             result.node_ops.push(tally.ops);

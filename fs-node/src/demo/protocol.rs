@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::workload::Plan;
 use crate::workload::ledger::Ledger;
-use crate::workload::tally::{ErrorLog, Tally};
+use dlm_client::nodes::{Errors, Tally};
 
 /// From the demo to a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) enum Event {
     /// The tasks wait. What they found of an earlier run in their regions was wrong so often.
     Prepared {
         /// Errors that the earlier run left behind.
-        found: ErrorLog,
+        found: Errors,
     },
     /// They run.
     Progress {
@@ -104,7 +104,9 @@ mod tests {
             layout,
             seed: 1,
             node: 2,
+            reads_percent: 50,
             bounded: true,
+            turns: None,
         };
         for order in [
             Order::Prepare {

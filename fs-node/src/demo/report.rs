@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::deadlock::EdgeReport;
 use super::phase::PhaseResult;
 use crate::workload::Group;
-use crate::workload::tally::ErrorLog;
+use dlm_client::nodes::Errors;
 
 /// The whole document.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -98,7 +98,7 @@ impl Record {
     }
 
     /// Data errors that were found when the run was over.
-    pub(crate) fn add_data_errors(&mut self, errors: &ErrorLog) {
+    pub(crate) fn add_data_errors(&mut self, errors: &Errors) {
         self.data_errors += errors.count;
         self.errors.extend(errors.first.iter().cloned());
     }
@@ -115,7 +115,7 @@ impl Document {
     pub(crate) fn add(&mut self, group: Group, record: Record) {
         match group {
             Group::Cross => self.policies.push(record),
-            Group::SameFile => self.same_file.push(record),
+            _ => self.same_file.push(record),
         }
     }
 

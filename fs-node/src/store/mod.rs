@@ -1,11 +1,15 @@
 //! Where the bytes of a volume's files are.
 
 mod error;
+mod faulty;
 mod file;
 mod flat;
+mod raw_page;
 
 pub use error::VolumeError;
+pub use faulty::{FaultyVolume, StoreFault};
 pub use flat::FlatVolume;
+pub use raw_page::RawPage;
 
 use std::io;
 

@@ -1,20 +1,22 @@
 //! All tasks of one node: started together, stopped together, counted together.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dlm_client::nodes::{Errors, Tally, Witnessed};
 use fs_node::{Mapping, Node, NodeError, Protection, Share};
 
 use super::Plan;
+use super::gate::Gate;
 use super::layout::Layout;
 use super::ledger::Ledger;
+use super::progress::Progress;
 use super::stamp::Writer;
-use super::tally::{ErrorLog, Tally};
 use super::transfer::inode;
+use super::turns::Turns;
 use super::worker::Worker;
 
 /// The node's shared mappings, one of each file as a whole.
@@ -42,39 +44,6 @@ impl Files {
     }
 }
 
-/// What the tasks of a crew share while they run.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    operations: AtomicU64,
-    stopping: AtomicBool,
-    ended: AtomicBool,
-}
-
-impl Progress {
-    pub(super) fn count_operation(&self) {
-        self.operations.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    /// Operations so far.
-    pub(crate) fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
-    }
-
-    /// Whether all tasks have ended.
-    pub(crate) fn ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
-    /// Tells all tasks to end after the operation they are in.
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
-}
-
 /// What a crew leaves behind.
 #[derive(Debug)]
 pub(crate) struct CrewResult {
@@ -82,6 +51,8 @@ pub(crate) struct CrewResult {
     pub(crate) tally: Tally,
     /// What each task wrote.
     pub(crate) ledgers: Vec<Ledger>,
+    /// What came of the turns that were taken with other nodes.
+    pub(crate) turns: Witnessed,
 }
 
 /// Why a crew has no result.
@@ -101,23 +72,38 @@ pub(crate) enum CrewError {
         /// What its tally says.
         reason: String,
     },
+    /// What others wrote cannot be read.
+    #[error("file {file} cannot be read to verify it: {why}")]
+    Verify {
+        /// Which.
+        file: usize,
+        /// Why.
+        why: String,
+    },
     /// A task ended without a result: a fault in this program.
     #[error("a task of the workload died; its message is above")]
     Died,
 }
 
 enum Report {
-    Prepared(Result<ErrorLog, (Writer, ErrorLog)>),
+    Prepared(Result<Errors, (Writer, Errors)>),
     Finished(Box<(Tally, Ledger)>),
 }
 
-/// The running tasks of one node.
+/// The tasks of one node. Those that were never started end when it is dropped.
 pub(crate) struct Crew {
-    tasks: usize,
+    plan: Plan,
     node: Node,
     progress: Arc<Progress>,
-    gate: Arc<Barrier>,
+    gate: Arc<Gate>,
     reports: Receiver<Report>,
+    turns: Option<Turns>,
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.gate.give_up();
+    }
 }
 
 impl Crew {
@@ -130,18 +116,18 @@ impl Crew {
         node: &Node,
         plan: Plan,
         ledgers: Vec<Ledger>,
-    ) -> Result<(Self, ErrorLog), CrewError> {
+    ) -> Result<(Self, Errors), CrewError> {
         let files = Arc::new(Files::map(node, &plan.layout)?);
         let (sender, reports) = channel();
         let tasks = plan.layout.tasks;
-        let gate = Arc::new(Barrier::new(tasks + 1));
-        let progress = Arc::new(Progress::default());
+        let turns = plan.turns.map(|run| Turns::new(node, &plan, run));
         let crew = Self {
-            tasks,
+            plan,
             node: node.clone(),
-            progress,
-            gate,
+            progress: Arc::default(),
+            gate: Arc::new(Gate::new()),
             reports,
+            turns: turns.transpose()?,
         };
         let mut known: BTreeMap<Writer, Ledger> = ledgers
             .into_iter()
@@ -155,7 +141,7 @@ impl Crew {
             crew.start_task(plan, me, &files, known.remove(&me), sender.clone())?;
         }
         drop(sender);
-        let mut found = ErrorLog::default();
+        let mut found = Errors::default();
         for _ in 0..tasks {
             match crew.reports.recv() {
                 Ok(Report::Prepared(Ok(errors))) => found.merge(&errors),
@@ -175,24 +161,40 @@ impl Crew {
         Arc::clone(&self.progress)
     }
 
-    /// Lets the tasks run until they are stopped or interrupted, and calls `tick` every `every`.
+    /// Lets the tasks run for `length` where it is given, or until they are stopped or interrupted, and calls `tick`
+    /// every `every`.
     ///
     /// # Errors
-    /// [`CrewError::Died`].
+    /// [`CrewError::Died`], [`CrewError::Thread`].
     pub(crate) fn run(
-        self,
+        mut self,
+        length: Option<Duration>,
         every: Duration,
         mut tick: impl FnMut(u64),
     ) -> Result<CrewResult, CrewError> {
         let messages_before = self.node.counters().lock_messages;
+        let turns = self.turns.take();
+        let turns = turns.map(|turns| turns.start(Arc::clone(&self.progress)));
+        let turns = turns.transpose()?;
         let start = Instant::now();
-        self.gate.wait();
+        self.progress.start();
+        self.gate.open();
         let mut result = CrewResult {
             tally: Tally::default(),
             ledgers: Vec::new(),
+            turns: Witnessed::default(),
         };
-        while result.ledgers.len() < self.tasks {
-            match self.reports.recv_timeout(every) {
+        while result.ledgers.len() < self.plan.layout.tasks {
+            let left = length.map(|length| length.saturating_sub(start.elapsed()));
+            let wait = match left {
+                Some(Duration::ZERO) => {
+                    self.progress.stop();
+                    every
+                }
+                Some(left) => left.min(every),
+                None => every,
+            };
+            match self.reports.recv_timeout(wait) {
                 Ok(Report::Finished(finished)) => {
                     let (tally, ledger) = *finished;
                     result.tally.merge(&tally);
@@ -204,10 +206,13 @@ impl Crew {
                 }
             }
         }
-        self.progress.ended.store(true, Ordering::Release);
+        self.progress.end();
         result.tally.elapsed_us = start.elapsed().as_micros() as u64;
         result.tally.lock_messages = self.node.counters().lock_messages - messages_before;
         result.ledgers.sort_by_key(Ledger::writer);
+        if let Some(turns) = turns {
+            result.turns = turns.join().map_err(|_| CrewError::Died)?;
+        }
         Ok(result)
     }
 
@@ -236,7 +241,9 @@ impl Crew {
             if sender.send(Report::Prepared(prepared)).is_err() || !ready {
                 return;
             }
-            gate.wait();
+            if !gate.pass() {
+                return;
+            }
             worker.run();
             let (tally, ledger) = worker.finish();
             let _ = sender.send(Report::Finished(Box::new((tally, ledger))));

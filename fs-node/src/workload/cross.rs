@@ -18,16 +18,17 @@ const CHECK_PAGES_MAX: usize = 4;
 impl Worker {
     /// One operation of the group, or one check of what others write.
     pub(super) fn cross(&mut self) -> Result<(), Ended> {
-        match self.rng.random_range(0..16) {
-            0..5 => self.write_from_mapping(),
-            5..10 => self.read_into_mapping(),
-            10..12 => self.write_from_list(),
-            12..14 => self.read_into_list(),
-            _ => self.check_others(),
+        let (checks, list) = (self.rng.random_ratio(1, 8), self.rng.random_ratio(2, 7));
+        match (checks, self.reads(), list) {
+            (true, ..) => self.check_others(),
+            (false, false, false) => self.write_from_mapping(),
+            (false, true, false) => self.read_into_mapping(),
+            (false, false, true) => self.write_from_list(),
+            (false, true, true) => self.read_into_list(),
         }
     }
 
-    fn write_from_mapping(&mut self) -> Result<(), Ended> {
+    pub(super) fn write_from_mapping(&mut self) -> Result<(), Ended> {
         let target = self.ring.target(&mut self.rng);
         let source = self.ring.neighbour(target, &mut self.rng);
         let (span, sequence) = (self.any_span(), self.fresh());
@@ -39,7 +40,7 @@ impl Worker {
         self.check_sometimes(target, span)
     }
 
-    fn read_into_mapping(&mut self) -> Result<(), Ended> {
+    pub(super) fn read_into_mapping(&mut self) -> Result<(), Ended> {
         let target = self.ring.target(&mut self.rng);
         let sink = self.ring.neighbour(target, &mut self.rng);
         let (span, sequence) = (self.any_span(), self.fresh());
@@ -132,7 +133,7 @@ impl Worker {
     }
 
     /// Looks at a few pages of another task's region in any file, by loads or past the cache.
-    fn check_others(&mut self) -> Result<(), Ended> {
+    pub(super) fn check_others(&mut self) -> Result<(), Ended> {
         let layout = self.plan.layout;
         let others: Vec<Writer> = layout
             .writers()
@@ -177,7 +178,7 @@ impl Worker {
     }
 
     /// One I/O's worth of pages anywhere in the region.
-    fn any_span(&mut self) -> Span {
+    pub(super) fn any_span(&mut self) -> Span {
         let pages = self.plan.layout.io_pages;
         Span {
             page: self.rng.random_range(0..=pages),

@@ -3,15 +3,11 @@
 //! An I/O that was interrupted, or failed, may have moved some of its pages or none. From then on a page
 //! may carry any number from the last that was certain to the last that was attempted.
 
+use dlm_client::nodes::{self, Errors, Legal};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Span};
 use super::stamp::{PageWords, Stamp, Writer};
-use super::tally::ErrorLog;
-
-/// Legal sequence numbers of one page: the last certain one, and the last attempted one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Legal(u64, u64);
 
 /// One writer's account of its regions in all files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +26,31 @@ impl Ledger {
         }
     }
 
+    /// Takes what came from another node; `None` where it does not fit the geometry.
+    pub(crate) fn of_parts(layout: &Layout, parts: nodes::Ledger) -> Option<Self> {
+        let (node, task) = (parts.node, parts.task);
+        let fits = usize::from(node) < layout.nodes
+            && usize::from(task) < layout.tasks
+            && parts.files.len() == layout.files
+            && parts
+                .files
+                .iter()
+                .all(|pages| pages.len() == layout.region_pages());
+        fits.then_some(Self {
+            writer: Writer { node, task },
+            files: parts.files,
+        })
+    }
+
+    /// What another node is told.
+    pub(crate) fn into_parts(self) -> nodes::Ledger {
+        nodes::Ledger {
+            node: self.writer.node,
+            task: self.writer.task,
+            files: self.files,
+        }
+    }
+
     /// Whose it is.
     pub(crate) const fn writer(&self) -> Writer {
         self.writer
@@ -38,14 +59,14 @@ impl Ledger {
     /// The pages of `span` are about to get `sequence`.
     pub(crate) fn begin(&mut self, file: usize, span: Span, sequence: u64) {
         for page in &mut self.files[file][span.range()] {
-            page.1 = sequence;
+            page.attempted = sequence;
         }
     }
 
     /// They have it.
     pub(crate) fn commit(&mut self, file: usize, span: Span) {
         for page in &mut self.files[file][span.range()] {
-            page.0 = page.1;
+            page.certain = page.attempted;
         }
     }
 
@@ -56,25 +77,39 @@ impl Ledger {
         file: usize,
         page: usize,
         words: &PageWords,
-        errors: &mut ErrorLog,
+        errors: &mut Errors,
     ) {
-        let Legal(certain, attempted) = self.files[file][page];
         let number = layout.stamp_page(page);
-        for (index, &word) in words.iter().enumerate() {
-            let legal = Stamp::sequence_at(word, self.writer, number, index)
-                .is_some_and(|sequence| (certain..=attempted).contains(&sequence));
-            if !legal {
-                errors.note(|| {
-                    format!(
-                        "file {file}, {}'s page {page}, word {index}: expected page {number}, word \
-                         {index}, sequence {certain} to {attempted}, got {}",
-                        self.writer,
-                        Stamp::describe(word)
-                    )
-                });
+        for word in words.iter().copied().enumerate() {
+            if !self.check_word(file, page, number.into(), word, errors) {
                 return;
             }
         }
+    }
+
+    /// Checks one word, by its place, of a page that stamps call `number`. Whether it may be there.
+    pub(crate) fn check_word(
+        &self,
+        file: usize,
+        page: usize,
+        number: usize,
+        (index, word): (usize, u64),
+        errors: &mut Errors,
+    ) -> bool {
+        let Legal { certain, attempted } = self.files[file][page];
+        let legal = Stamp::sequence_at(word, self.writer, number as u16, index)
+            .is_some_and(|sequence| (certain..=attempted).contains(&sequence));
+        if !legal {
+            errors.note(|| {
+                format!(
+                    "file {file}, {}'s page {page}, word {index}: expected page {number}, word \
+                     {index}, sequence {certain} to {attempted}, got {}",
+                    self.writer,
+                    Stamp::describe(word)
+                )
+            });
+        }
+        legal
     }
 }
 
@@ -91,7 +126,7 @@ mod tests {
     const ME: Writer = Writer { node: 1, task: 0 };
 
     fn errors(ledger: &Ledger, page: usize, words: &PageWords) -> u64 {
-        let mut log = ErrorLog::default();
+        let mut log = Errors::default();
         ledger.check(&LAYOUT, 1, page, words, &mut log);
         log.count
     }

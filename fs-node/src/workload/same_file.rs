@@ -15,17 +15,22 @@ use super::worker::{Worker, load_page, store_pages};
 impl Worker {
     /// One operation of the group.
     pub(super) fn same_file(&mut self) -> Result<(), Ended> {
-        match self.rng.random_range(0..12) {
-            0 | 1 => self.read_into_itself(true),
-            2 => self.read_into_itself(false),
-            3 | 4 => self.write_from_itself(true),
-            5 => self.write_from_itself(false),
-            6 => self.write_from_private(),
-            7 => self.read_into_private(),
-            8 => self.write_from_mixed_list(),
-            9 => self.read_into_mixed_list(),
-            10 => self.buffered_write(),
-            _ => self.buffered_read(),
+        if self.reads() {
+            match self.rng.random_range(0..6) {
+                0 | 1 => self.read_into_itself(true),
+                2 => self.read_into_itself(false),
+                3 => self.read_into_private(),
+                4 => self.read_into_mixed_list(),
+                _ => self.buffered_read(),
+            }
+        } else {
+            match self.rng.random_range(0..6) {
+                0 | 1 => self.write_from_itself(true),
+                2 => self.write_from_itself(false),
+                3 => self.write_from_private(),
+                4 => self.write_from_mixed_list(),
+                _ => self.buffered_write(),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One I/O of a worker: made, timed where it counts, and tallied.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fs_node::{BusError, IoError, Outcome, UserBuf};
 
@@ -51,11 +51,10 @@ impl Worker {
     ) -> Result<(), Ended> {
         let start = Instant::now();
         let result = self.call(call, file, span, bufs);
-        let elapsed_us = start.elapsed().as_micros() as u64;
+        let took = start.elapsed();
         let outcome = self.judge(call, file, span, result)?;
+        self.done(took);
         let tally = &mut self.tally;
-        tally.ops += 1;
-        tally.latency_us.record(elapsed_us);
         tally.retries += u64::from(outcome.retries);
         tally.trylock_failed += u64::from(outcome.trylock_failed);
         tally.lock_cycles += u64::from(outcome.lock_cycles);
@@ -72,8 +71,25 @@ impl Worker {
                 )
             });
         }
-        self.progress.count_operation();
         Ok(())
+    }
+
+    /// An operation that is loads and stores alone: timed and counted like an I/O.
+    pub(super) fn accesses<T>(
+        &mut self,
+        what: impl FnOnce(&mut Self) -> Result<T, Ended>,
+    ) -> Result<T, Ended> {
+        let start = Instant::now();
+        let value = what(self)?;
+        self.done(start.elapsed());
+        Ok(value)
+    }
+
+    /// An operation has ended well.
+    fn done(&mut self, took: Duration) {
+        self.tally.ops += 1;
+        self.tally.latency_us.record(took.as_micros() as u64);
+        self.progress.count_operation();
     }
 
     /// An I/O that prepares or checks: neither timed nor counted.

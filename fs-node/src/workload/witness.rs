@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use dlm_client::nodes::Errors;
+
 use super::layout::Layout;
 use super::stamp::{PageWords, Stamp, WORDS, Writer};
-use super::tally::ErrorLog;
 
 /// Pages that one reader remembers (4 KiB of sequence numbers each, so 8 MiB a task). Of further pages
 /// only owner and place are checked.
@@ -28,9 +29,24 @@ impl Witness {
         layout: &Layout,
         (file, writer, page): (usize, Writer, usize),
         words: &PageWords,
-        errors: &mut ErrorLog,
+        errors: &mut Errors,
     ) {
         let number = layout.stamp_page(page);
+        for word in words.iter().copied().enumerate() {
+            if !self.check_word((file, writer, page), number.into(), word, errors) {
+                return;
+            }
+        }
+    }
+
+    /// The same for one word, by its place, of a page that stamps call `number`. Whether it may be there.
+    pub(crate) fn check_word(
+        &mut self,
+        (file, writer, page): (usize, Writer, usize),
+        number: usize,
+        (index, word): (usize, u64),
+        errors: &mut Errors,
+    ) -> bool {
         let room = self.seen.len() < REMEMBERED_PAGES_MAX;
         let mut unkept = [0; WORDS];
         let before: &mut PageWords = match self.seen.get_mut(&(file, writer, page)) {
@@ -41,21 +57,21 @@ impl Witness {
                 .or_insert_with(|| Box::new([0; WORDS])),
             None => &mut unkept,
         };
-        for (index, &word) in words.iter().enumerate() {
-            let sequence = Stamp::sequence_at(word, writer, number, index);
-            match sequence {
-                Some(sequence) if sequence >= before[index] => before[index] = sequence,
-                _ => {
-                    let least = before[index];
-                    errors.note(|| {
-                        format!(
-                            "file {file}, {writer}'s page {page}, word {index}: expected page \
-                             {number}, word {index}, sequence {least} or later, got {}",
-                            Stamp::describe(word)
-                        )
-                    });
-                    return;
-                }
+        match Stamp::sequence_at(word, writer, number as u16, index) {
+            Some(sequence) if sequence >= before[index] => {
+                before[index] = sequence;
+                true
+            }
+            _ => {
+                let least = before[index];
+                errors.note(|| {
+                    format!(
+                        "file {file}, {writer}'s page {page}, word {index}: expected page \
+                         {number}, word {index}, sequence {least} or later, got {}",
+                        Stamp::describe(word)
+                    )
+                });
+                false
             }
         }
     }
@@ -76,7 +92,7 @@ mod tests {
         let writer = Writer { node: 1, task: 0 };
         let mut witness = Witness::default();
         let errors = |witness: &mut Witness, words: &PageWords| {
-            let mut log = ErrorLog::default();
+            let mut log = Errors::default();
             witness.check(&layout, (0, writer, 3), words, &mut log);
             log.count
         };

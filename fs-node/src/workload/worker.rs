@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use dlm_client::nodes::Tally;
 use fs_node::{AlignedBuf, BusError, Mapping, Node, Task, UserBuf};
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
-use super::crew::{Files, Progress};
+use super::crew::Files;
 use super::layout::{PAGE_BYTES, Span};
 use super::ledger::Ledger;
+use super::progress::Progress;
 use super::ring::Ring;
 use super::stamp::{PageWords, Stamp, WORDS, Writer, page_of};
-use super::tally::Tally;
 use super::transfer::{Call, Ended};
 use super::witness::Witness;
 use super::{Group, Plan};
@@ -72,6 +73,9 @@ impl Worker {
     /// Checks what an earlier run left in its regions (where `known`), and writes them all anew, so that
     /// everybody may read them. Numbers go on from the largest one found.
     pub(super) fn prepare(&mut self, known: bool) -> Result<(), Ended> {
+        if self.plan.group == Group::Counters {
+            return self.prepare_counters();
+        }
         let whole = Span {
             page: 0,
             pages: self.plan.layout.region_pages(),
@@ -103,6 +107,8 @@ impl Worker {
             let done = match self.plan.group {
                 Group::Cross => self.cross(),
                 Group::SameFile => self.same_file(),
+                Group::Counters => self.counters(),
+                Group::Mixed => self.mixed(),
             };
             match done {
                 Ok(()) => {}
@@ -134,6 +140,18 @@ impl Worker {
     pub(super) const fn fresh(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
+    }
+
+    /// Numbers go on after this one.
+    pub(super) const fn goes_on_after(&mut self, sequence: u64) {
+        if self.sequence < sequence {
+            self.sequence = sequence;
+        }
+    }
+
+    /// Whether the next operation is to read.
+    pub(super) fn reads(&mut self) -> bool {
+        self.rng.random_range(0..100) < self.plan.reads_percent
     }
 
     /// The node's shared mapping of a file.
@@ -277,11 +295,11 @@ mod tests {
         let mut seeds = BTreeSet::new();
         for node in 0..16 {
             for task in 0..32 {
-                for group in [Group::Cross, Group::SameFile] {
+                for group in Group::ALL {
                     seeds.insert(seed_of(7, Writer { node, task }, group));
                 }
             }
         }
-        assert_eq!(seeds.len(), 16 * 32 * 2);
+        assert_eq!(seeds.len(), 16 * 32 * 4);
     }
 }

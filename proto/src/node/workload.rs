@@ -174,7 +174,7 @@ pub struct WorkloadResult {
 }
 
 /// What came of taking turns under a lock, each holder writing down its token where all of them look.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witnessed {
     /// Turns.
     pub grants: u64,

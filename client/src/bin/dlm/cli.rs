@@ -15,15 +15,18 @@ use crate::evict::EvictArguments;
 use crate::fault::{self, FaultArguments};
 use crate::fence::FenceArguments;
 use crate::graph::{self, GraphArguments};
+use crate::health::HealthArguments;
 use crate::history::{self, HistoryArguments};
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
+use crate::node::NodeArguments;
 use crate::purge::PurgeArguments;
 use crate::server::ServerArguments;
 use crate::sessions::SessionsArguments;
 use crate::top::{self, TopArguments};
 use crate::watch::{self, WatchArguments};
+use dlm_client::workload::WorkloadArguments;
 
 /// The lockspace of commands that do not name one.
 const DEFAULT_LOCKSPACE: &str = "default";
@@ -104,16 +107,36 @@ pub(crate) enum Command {
     Evict(EvictArguments),
     /// Look after the fences of dead nodes.
     Fence(FenceArguments),
+    /// Ask a server, a node or a fence agent whether it serves: for health checks.
+    Health(HealthArguments),
     /// Add, remove and list the servers of the cluster.
     Server(ServerArguments),
     /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
     #[command(after_long_help = fault::HELP)]
     Fault(FaultArguments),
+    /// List the filesystem nodes, and give them orders.
+    Node(NodeArguments),
+    /// Run a workload on the filesystem nodes of the cluster, all at once; print, plot and keep what comes of it.
+    #[command(after_long_help = WORKLOAD_HELP)]
+    Workload(Box<WorkloadArguments>),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArguments),
     /// Write the manual page to standard output: `dlm manual | man -l -`.
     Manual(ManualArguments),
 }
+
+const WORKLOAD_HELP: &str = "\
+Examples:
+  dlm workload --policy ordered --seconds 30
+  dlm workload --compare --seconds 10                    # all policies, side by side
+  dlm workload --scenario deploy/scenarios/node-cut.toml --control deploy/cluster
+  dlm workload report runs/*                             # of runs that were kept
+
+Exit status:
+  0     the verdict is clean: no data errors, no lock held by two, no session lost without a reason
+  1     it is not, or there is no result
+  2     usage
+  130   interrupted; faults are undone and the nodes told to end";
 
 const LOCK_HELP: &str = "\
 Environment of the command:
@@ -253,6 +276,10 @@ mod tests {
             &["evict"],
             &["fence", "node1"],
             &["fence", "confirm"],
+            &["fence", "call", "a:1", "0", "node1"],
+            &["fence", "call", "a:1", "7", ""],
+            &["fence", "agent", "--action", "explode"],
+            &["health", "nowhere"],
             &["server", "add", "4"],
             &["server", "add", "0", "a:1"],
             &["server", "add", "4", "a"],

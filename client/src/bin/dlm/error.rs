@@ -1,9 +1,14 @@
 //! What can go wrong, each in one line.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dlm_client::fencing::{AgentDoorError, AskError};
+use dlm_client::health::HealthError;
 use dlm_client::inspect::InspectError;
+use dlm_client::nodes::NodeCallError;
+use dlm_client::workload::WorkloadError;
 use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
 
@@ -19,6 +24,17 @@ pub(crate) enum CommandError {
     Unreachable { tried: Tried },
     #[error(transparent)]
     Inspect(InspectError),
+    #[error(transparent)]
+    Agent(#[from] AgentDoorError),
+    #[error(
+        "others can reach {listen}, and in plain text whoever does can have nodes stopped; set up TLS with \
+         --tls-ca, --tls-cert and --tls-key, or allow it with --insecure"
+    )]
+    PlainAgent { listen: SocketAddr },
+    #[error(transparent)]
+    Fence(#[from] AskError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("cannot write to {}: {source}; name another file with --output", path.display())]
@@ -45,6 +61,12 @@ pub(crate) enum CommandError {
     NoTerminal,
     #[error("cannot use the terminal: {0}; dlm top --once needs none")]
     Terminal(io::Error),
+    #[error("there is no node \"{wanted}\"; there are: {there}")]
+    NoNode { wanted: String, there: String },
+    #[error(transparent)]
+    Node(#[from] NodeCallError),
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -84,6 +106,8 @@ impl CommandError {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
             Self::NoTerminal => 2,
+            Self::PlainAgent { .. } => 2,
+            Self::Workload(error) => error.exit_code(),
             _ => 1,
         }
     }

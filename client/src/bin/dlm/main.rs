@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use dlm_client::workload;
 
 use crate::cli::{Cli, Command};
 use crate::error::CommandError;
@@ -19,11 +20,13 @@ mod evict;
 mod fault;
 mod fence;
 mod graph;
+mod health;
 mod history;
 mod lock;
 mod locks;
 mod lockspaces;
 mod manual;
+mod node;
 mod output;
 mod purge;
 mod server;
@@ -76,8 +79,11 @@ fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             Command::Sessions(arguments) => sessions::run(&servers, arguments).await?,
             Command::Evict(arguments) => evict::run(&servers, arguments).await?,
             Command::Fence(arguments) => fence::run(&servers, arguments).await?,
+            Command::Health(arguments) => health::run(&servers, arguments).await?,
             Command::Server(arguments) => server::run(&servers, arguments).await?,
             Command::Fault(arguments) => fault::run(&servers, arguments).await?,
+            Command::Node(arguments) => node::run(&servers, arguments).await?,
+            Command::Workload(arguments) => return Ok(workload::run(&servers, arguments).await?),
             Command::Completions(arguments) => manual::completions(arguments)?,
             Command::Manual(arguments) => manual::run(arguments)?,
         }

@@ -1,46 +1,30 @@
 //! A node: one session with the lock server, one page cache, and the tasks that do I/O.
 
-use std::cell::Cell;
-use std::path::PathBuf;
+mod claim;
+mod config;
+mod task;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use dlm_client::glocks::{GlockConfig, GlockCounters, Glocks};
 use dlm_client::{
-    Client, ConnectError, ConnectOptions, Guard, HoldTime, LockError, Lockspace, Mode, Owner,
-    Servers,
+    Client, ConnectError, ConnectOptions, Lease, LockError, Lockspace, SessionId, SessionLost,
 };
-use fs_core::fault::{Direction, Policy};
+use fs_core::fault::Policy;
 use fs_core::flat::Layout;
 use fs_core::limits::PAGE_BYTES;
+
+pub use claim::{Claim, Presence};
+pub use config::{CACHE_PAGES_DEFAULT, NodeConfig, OnWithdraw};
+pub use task::Task;
 
 use crate::cache::{
     Cache, CachedInode, FaultServer, Mapping, OpenError, Protection, Share, Userfaultfd,
 };
-use crate::io::{self, IoError, Outcome, UserBuf};
-use crate::store::{FlatVolume, VolumeError};
-
-/// Pages that a node caches at most, by default: 256 MiB.
-pub const CACHE_PAGES_DEFAULT: usize = 1 << 16;
-
-/// What a node needs to start.
-#[derive(Clone, Debug)]
-pub struct NodeConfig {
-    /// What the cluster calls it.
-    pub name: String,
-    /// The shared volume.
-    pub volume: PathBuf,
-    /// Where the lock server is, `host:port`.
-    pub endpoint: String,
-    /// The volume's lockspace.
-    pub lockspace: String,
-    /// Which rules direct I/O follows.
-    pub policy: Policy,
-    /// The minimum hold time of its glocks.
-    pub hold: HoldTime,
-    /// Pages in the cache at most.
-    pub cache_pages_max: usize,
-}
+use crate::io::IoError;
+use crate::store::{FaultyVolume, FlatVolume, RawPage, StoreFault, Volume, VolumeError};
 
 /// A node that cannot start, map or stop.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +42,16 @@ pub enum NodeError {
     #[error("the lockspace cannot be opened: {0}")]
     Lockspace(LockError),
     /// Another node has what only one may have.
-    #[error("another node of the cluster is {0} already")]
+    #[error("{0}")]
     Claimed(String),
+    /// The session with the cluster is over.
+    #[error(transparent)]
+    Lost(#[from] SessionLost),
+    /// It was started without leave.
+    #[error(
+        "the storage does not fail on request, since the node was started without leave to do so"
+    )]
+    NoFaults,
     /// A mapping that the inode does not have.
     #[error(
         "a mapping of inode {inode}: offset {offset} and length {len} must be multiples of {PAGE_BYTES} within its {bytes} bytes, and not empty"
@@ -110,6 +102,7 @@ pub(crate) struct Inner {
     layout: Layout,
     client: Client,
     lockspace: Lockspace,
+    store: Option<Arc<FaultyVolume>>,
     faults: FaultServer,
     policy: AtomicU8,
     /// Lock messages that the session had cost before the node was ready.
@@ -132,12 +125,16 @@ impl Node {
         let system = |what| move |source| NodeError::System { what, source };
         let volume = FlatVolume::open(&config.volume)?;
         let layout = volume.layout();
+        let mut volume: Arc<dyn Volume> = Arc::new(volume);
+        let mut store = None;
+        if config.allow_faults {
+            let faulty = Arc::new(FaultyVolume::new(volume));
+            store = Some(Arc::clone(&faulty));
+            volume = faulty;
+        }
         let uffd = Arc::new(Userfaultfd::open()?);
-        let cache = Arc::new(Cache::new(
-            Arc::new(volume),
-            uffd,
-            config.cache_pages_max.max(1),
-        ));
+        let pages_max = config.cache_pages_max.max(1);
+        let cache = Arc::new(Cache::new(volume, uffd, pages_max, config.on_withdraw));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("locks")
@@ -146,7 +143,7 @@ impl Node {
             .map_err(system("starting the runtime"))?;
         let (client, lockspace, glocks) = runtime.block_on(async {
             let options = ConnectOptions {
-                servers: Servers::parse(&config.endpoint)?,
+                servers: config.servers,
                 name: config.name,
             };
             let client = Client::connect(options).await?;
@@ -169,6 +166,7 @@ impl Node {
             layout,
             client,
             lockspace,
+            store,
             faults,
             policy: AtomicU8::new(config.policy as u8),
             messages_before: AtomicU64::new(0),
@@ -186,6 +184,63 @@ impl Node {
         self.inner.policy.store(policy as u8, Ordering::Relaxed);
     }
 
+    /// Under which rules direct I/O begins now.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.inner.policy()
+    }
+
+    /// Its session with the cluster.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.inner.client.id()
+    }
+
+    /// How long the session lives if it cannot be renewed any more.
+    ///
+    /// # Errors
+    /// What ended it, once it has ended. From then on every I/O fails: the cluster gives the locks to others.
+    pub fn lease(&self) -> Result<Lease, SessionLost> {
+        self.inner.client.lease()
+    }
+
+    /// Waits for the end of the session, and says what it was. To be called in any tokio runtime.
+    pub async fn lost(&self) -> SessionLost {
+        self.inner.client.ended().await
+    }
+
+    /// The volume's lockspace.
+    #[must_use]
+    pub fn lockspace(&self) -> &str {
+        self.inner.lockspace.name()
+    }
+
+    /// From now on the storage has this fault: for `length`, or until there is another.
+    ///
+    /// # Errors
+    /// [`NodeError::NoFaults`].
+    pub fn fail_store(&self, fault: StoreFault, length: Option<Duration>) -> Result<(), NodeError> {
+        let store = self.inner.store.as_ref().ok_or(NodeError::NoFaults)?;
+        store.fail(fault, length);
+        Ok(())
+    }
+
+    /// The fault that the storage has now.
+    #[must_use]
+    pub fn store_fault(&self) -> StoreFault {
+        let store = self.inner.store.as_ref();
+        store.map_or(StoreFault::None, |store| store.fault())
+    }
+
+    /// The first page of an inode as it is on the volume, for whoever keeps nodes apart by other means than glocks.
+    ///
+    /// # Errors
+    /// [`NodeError::NoInode`].
+    pub fn raw_page(&self, inode: u64) -> Result<RawPage, NodeError> {
+        let volume = &self.inner.cache.volume;
+        RawPage::new(volume, inode).ok_or(NodeError::NoInode(inode))
+    }
+
     /// How many inodes the volume has, numbered from 1.
     #[must_use]
     pub fn inodes(&self) -> u64 {
@@ -196,32 +251,6 @@ impl Node {
     #[must_use]
     pub fn inode_bytes(&self) -> u64 {
         self.inner.layout.inode_bytes
-    }
-
-    /// Makes this node the only one in the cluster that is `what`, until the claim is dropped.
-    ///
-    /// # Errors
-    /// [`NodeError::Claimed`]; [`NodeError::Lockspace`] where the lock server cannot say.
-    pub fn claim(&self, what: &str) -> Result<Claim, NodeError> {
-        let runtime = self.inner.runtime();
-        match runtime.block_on(self.inner.lockspace.try_lock(what, Mode::Ex)) {
-            Ok(guard) => Ok(Claim { _guard: guard }),
-            Err(LockError::TryFailed) => Err(NodeError::Claimed(what.to_owned())),
-            Err(error) => Err(NodeError::Lockspace(error)),
-        }
-    }
-
-    /// A task of the calling thread. `name` is what the lock graph calls it.
-    #[must_use]
-    pub fn task(&self, name: &str) -> Task {
-        let owner = self.inner.glocks.task(name);
-        let task = Task {
-            inner: self.inner.clone(),
-            owner,
-            thread: Cell::new(0),
-        };
-        task.enter();
-        task
     }
 
     /// Maps a part of an inode into this process.
@@ -354,88 +383,11 @@ impl Inner {
     }
 }
 
-/// What only one node of the cluster is at a time. Given up when dropped, or when the node's session ends.
-pub struct Claim {
-    _guard: Guard,
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         // The last clone may go on any thread, one of the runtime's own included.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// A task: what does I/O, as a thread of a user's program would. It belongs to one thread at a time.
-pub struct Task {
-    inner: Arc<Inner>,
-    owner: Owner,
-    /// The thread that was told to the fault handler.
-    thread: Cell<i32>,
-}
-
-impl Task {
-    /// Reads by direct I/O from `offset` of `inode` into `bufs`, one after the other.
-    ///
-    /// # Errors
-    /// [`IoError`] where not a byte was transferred; otherwise the outcome says how many were.
-    pub fn direct_read(
-        &self,
-        inode: u64,
-        offset: u64,
-        bufs: &[UserBuf],
-    ) -> Result<Outcome, IoError> {
-        self.enter();
-        io::direct(self, Direction::Read, inode, offset, bufs)
-    }
-
-    /// Writes `bufs` by direct I/O to `inode` at `offset`.
-    ///
-    /// # Errors
-    /// As [`Self::direct_read`].
-    pub fn direct_write(
-        &self,
-        inode: u64,
-        offset: u64,
-        bufs: &[UserBuf],
-    ) -> Result<Outcome, IoError> {
-        self.enter();
-        io::direct(self, Direction::Write, inode, offset, bufs)
-    }
-
-    /// Reads through the page cache.
-    ///
-    /// # Errors
-    /// As [`Self::direct_read`].
-    pub fn read(&self, inode: u64, offset: u64, bufs: &[UserBuf]) -> Result<Outcome, IoError> {
-        self.enter();
-        io::buffered_read(self, inode, offset, bufs)
-    }
-
-    /// Writes into the page cache.
-    ///
-    /// # Errors
-    /// As [`Self::direct_read`].
-    pub fn write(&self, inode: u64, offset: u64, bufs: &[UserBuf]) -> Result<Outcome, IoError> {
-        self.enter();
-        io::buffered_write(self, inode, offset, bufs)
-    }
-
-    /// Tells the fault handler whose the calling thread's faults are.
-    fn enter(&self) {
-        let thread = crate::cache::thread_number();
-        if self.thread.replace(thread) != thread {
-            self.inner.faults.register(thread, self.owner);
-        }
-    }
-
-    pub(crate) fn node(&self) -> &Inner {
-        &self.inner
-    }
-
-    pub(crate) const fn owner(&self) -> Owner {
-        self.owner
     }
 }
