@@ -28,12 +28,11 @@ pub(super) fn draw(model: &Model, object: &Object, now_us: u64, area: Rect, to: 
         spent(object, &shares, &mut lines);
         lines.push(Line::default());
     }
-    let age = model.since_look(now_us);
     match model.resource(object) {
         Some(resource) if !resource.locks.is_empty() => {
             let locks = resource.locks.iter();
             lines.push(Line::styled("Its queues", TITLE));
-            locks.for_each(|lock| queued(object, lock, age, &mut lines));
+            locks.for_each(|lock| queued(object, lock, &mut lines));
         }
         _ => lines.push(Line::styled("Nobody has a lock on it.", FAINT)),
     }
@@ -77,7 +76,7 @@ fn bar(what: &str, share: f64, color: Color) -> Line<'static> {
 }
 
 /// A lock, and the tasks behind it.
-fn queued(object: &Object, lock: &Lock, age_us: u64, lines: &mut Vec<Line<'static>>) {
+fn queued(object: &Object, lock: &Lock, lines: &mut Vec<Line<'static>>) {
     let word = |mode: Option<Mode>| mode.map(|mode| object.mode(mode)).unwrap_or_default();
     let (granted, requested) = (word(lock.granted), word(lock.requested));
     let (queue, modes, style) = match lock.queue {
@@ -89,13 +88,13 @@ fn queued(object: &Object, lock: &Lock, age_us: u64, lines: &mut Vec<Line<'stati
         ),
         Queue::Waiting => ("waiting", requested, Style::new().fg(Color::Yellow)),
     };
-    let (name, since) = (&lock.session_name, time(lock.age_us + age_us));
+    let (name, since) = (&lock.session_name, time(lock.age_us));
     let line = format!("  {queue:10}  {name:16}  {modes:18}  {since:>8}");
     lines.push(Line::styled(line, style));
     for holder in &lock.holders {
         let verb = if holder.granted { "holds" } else { "waits for" };
         let (task, mode) = (&holder.task, object.mode(holder.mode));
-        let since = time(holder.age_us + age_us);
+        let since = time(holder.age_us);
         let pins = match holder.pins {
             0 => String::new(),
             pins => format!("  {pins} pages pinned"),

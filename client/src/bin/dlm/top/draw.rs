@@ -53,7 +53,7 @@ pub(super) fn screen(model: &Model, now_us: u64, area: Rect, to: &mut Buffer) {
 
 fn draw_lists(model: &Model, now_us: u64, area: Rect, to: &mut Buffer) {
     let nodes = model.nodes();
-    let waiters = model.waiters(now_us).len();
+    let waiters = model.waiters().len();
     let third = area.height / 3;
     let wanted = |rows: usize| u16::try_from(rows + 3).unwrap_or(u16::MAX).min(third);
     let [hot, waiting, caches] = area.layout(&Layout::vertical([
@@ -167,7 +167,7 @@ fn draw_hot(model: &Model, now_us: u64, area: Rect, to: &mut Buffer) {
 }
 
 fn draw_waiters(model: &Model, now_us: u64, area: Rect, to: &mut Buffer) {
-    let waiters = model.waiters(now_us);
+    let waiters = model.waiters();
     let title = format!("Longest waiters ({})", waiters.len());
     let heads = Row::new(["WAITED", "WHO", "WANTS", "RESOURCE", "IN THE WAY"]);
     let rows = waiters.iter().map(|one| {

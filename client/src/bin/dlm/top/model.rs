@@ -14,6 +14,9 @@ use super::resources::{Rates, Resources};
 use super::spent::Shares;
 use super::view::{Sort, View};
 
+/// The most deadlocks of the watch that are kept: more than a screen has room for.
+const CYCLES_MAX: usize = 64;
+
 /// What is learned from outside.
 #[derive(Debug)]
 pub(super) enum Feed {
@@ -45,8 +48,10 @@ pub(super) struct Model {
     nodes: Nodes,
     events: Window,
     missed: u64,
+    /// The deadlocks that the watch told of.
+    told: Vec<Cycle>,
     graph: GraphSnapshot,
-    looked_us: Option<u64>,
+    has_looked: bool,
     status: ServerStatus,
     cluster: Option<ClusterStatus>,
     heard: Option<Coverage>,
@@ -77,8 +82,9 @@ impl Model {
             nodes: Nodes::default(),
             events: Window::default(),
             missed: 0,
+            told: Vec::new(),
             graph: GraphSnapshot::default(),
-            looked_us: None,
+            has_looked: false,
             status: ServerStatus::default(),
             cluster: None,
             heard: None,
@@ -113,6 +119,10 @@ impl Model {
             self.events.add(now_us, missed.events);
             self.missed += missed.events;
         }
+        let is_gone = |one: &Cycle| heard.gone.iter().any(|gone| gone.is_same(one));
+        self.told.retain(|one| !is_gone(one));
+        let room = CYCLES_MAX.saturating_sub(self.told.len());
+        self.told.extend(heard.appeared.into_iter().take(room));
         self.heard = heard.coverage.or_else(|| self.heard.take());
     }
 
@@ -123,12 +133,12 @@ impl Model {
         self.graph = looked.graph;
         self.status = looked.status;
         self.cluster = looked.cluster;
-        self.looked_us = Some(now_us);
+        self.has_looked = true;
     }
 
     /// Whether there is something to show of everything.
     pub(super) const fn is_complete(&self) -> bool {
-        self.looked_us.is_some() && self.heard.is_some()
+        self.has_looked && self.heard.is_some()
     }
 
     /// The line at the top.
@@ -185,14 +195,17 @@ impl Model {
         lines
     }
 
-    /// The deadlocks.
+    /// The deadlocks: those of the last look, and those that the watch says are there. A look does not see one
+    /// whose nodes were too busy to report in time.
     pub(super) fn cycles(&self) -> Vec<Cycle> {
-        self.graph.rings().collect()
-    }
-
-    /// For how long the graph has been what it is.
-    pub(super) fn since_look(&self, now_us: u64) -> u64 {
-        now_us.saturating_sub(self.looked_us.unwrap_or(now_us))
+        let mut cycles: Vec<Cycle> = self.graph.rings().collect();
+        let seen = cycles.len();
+        for told in &self.told {
+            if !cycles[..seen].iter().any(|one| one.is_same(told)) {
+                cycles.push(told.clone());
+            }
+        }
+        cycles
     }
 
     /// Resources to which something happens, in the order that is asked for.
@@ -209,9 +222,9 @@ impl Model {
             .collect()
     }
 
-    /// Whoever waits, the longest first.
-    pub(super) fn waiters(&self, now_us: u64) -> Vec<Waiter> {
-        let age = self.since_look(now_us);
+    /// Whoever waited when it was last looked, the longest first. That they wait still is not said: most waits
+    /// are over long before the next look.
+    pub(super) fn waiters(&self) -> Vec<Waiter> {
         let mut waiters: BTreeMap<(&Task, &Object), Waiter> = BTreeMap::new();
         for (at, edge) in self.graph.edges.iter().enumerate() {
             if !self.is_wanted(&edge.object) {
@@ -224,7 +237,7 @@ impl Model {
                     waiter.more += 1;
                     waiter.in_cycle |= in_cycle;
                 })
-                .or_insert_with(|| waiter(edge, age, in_cycle));
+                .or_insert_with(|| waiter(edge, in_cycle));
         }
         let mut waiters: Vec<Waiter> = waiters.into_values().collect();
         waiters.sort_by_key(|waiter| std::cmp::Reverse(waiter.waited_us));
@@ -268,12 +281,12 @@ impl Model {
     }
 }
 
-fn waiter(edge: &Edge, age_us: u64, in_cycle: bool) -> Waiter {
+fn waiter(edge: &Edge, in_cycle: bool) -> Waiter {
     Waiter {
         task: edge.waiter.clone(),
         object: edge.object.clone(),
         wants: edge.wants,
-        waited_us: edge.waited_us + age_us,
+        waited_us: edge.waited_us,
         behind: edge.holder.clone(),
         holds: edge.holds,
         more: 0,

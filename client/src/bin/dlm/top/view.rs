@@ -115,7 +115,7 @@ impl Model {
                 rows.position(|(object, _)| self.view.hot.as_ref() == Some(&object))
             }
             List::Waiters => {
-                let mut rows = self.waiters(now_us).into_iter();
+                let mut rows = self.waiters().into_iter();
                 rows.position(|one| self.view.waiter == Some((one.task, one.object)))
             }
         };
@@ -132,7 +132,7 @@ impl Model {
                 self.view.hot = rows.into_iter().nth(row).map(|(object, _)| object);
             }
             List::Waiters => {
-                let rows = self.waiters(now_us);
+                let rows = self.waiters();
                 let row = row.min(rows.len().saturating_sub(1));
                 let row = rows.into_iter().nth(row);
                 self.view.waiter = row.map(|one| (one.task, one.object));
@@ -148,7 +148,7 @@ impl Model {
                 rows.nth(row).map(|(object, _)| object)
             }
             List::Waiters => {
-                let mut rows = self.waiters(now_us).into_iter();
+                let mut rows = self.waiters().into_iter();
                 rows.nth(row).map(|one| one.object)
             }
         }
