@@ -62,7 +62,7 @@ pub use endpoints::Servers;
 pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
-pub use glockwork_views::graph;
+pub use glockwork_views::{events, graph, names, pattern};
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
 pub use session::Lease;

@@ -6,6 +6,7 @@
 //! [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's number and
 //! the stream goes on.
 
+mod caches;
 mod call;
 mod claims;
 mod cluster;
@@ -28,6 +29,7 @@ mod to_server;
 mod words;
 mod workload;
 
+pub use caches::caches_reply;
 pub use call::{
     call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join,
     call_keep_alive, call_leave_lockspace, call_map, call_open_lockspace, call_remove_server,

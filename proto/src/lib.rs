@@ -6,6 +6,7 @@
 //! out; [`wire`] is generated. No other crate looks at bytes, and a rule about what may travel stands
 //! in [`limits`].
 
+pub mod caches;
 pub mod call;
 pub mod cluster;
 pub mod convert;

@@ -1,5 +1,6 @@
 //! From the domain to the wire.
 
+mod caches;
 mod call;
 mod claims;
 mod cluster;
@@ -22,6 +23,7 @@ mod to_server;
 pub(crate) mod words;
 mod workload;
 
+pub use caches::caches_reply;
 pub use call::{call, call_answer};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,

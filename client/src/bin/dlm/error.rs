@@ -61,6 +61,12 @@ pub(crate) enum CommandError {
     Node(#[from] NodeCallError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
+    #[error(
+        "dlm top needs a terminal to draw on; in a script use dlm top --once, or dlm watch --json"
+    )]
+    NoTerminal,
+    #[error("cannot use the terminal: {0}; dlm top --once needs none")]
+    Terminal(io::Error),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -101,6 +107,7 @@ impl CommandError {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
             Self::PlainAgent { .. } => 2,
             Self::Workload(error) => error.exit_code(),
+            Self::NoTerminal => 2,
             _ => 1,
         }
     }
