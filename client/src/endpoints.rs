@@ -62,7 +62,9 @@ impl Servers {
         &self.endpoints
     }
 
-    pub(crate) const fn tls(&self) -> Option<&Tls> {
+    /// How they are spoken to, where that is not in plain text.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
     }
 }

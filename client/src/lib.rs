@@ -9,6 +9,7 @@
 //! - [`glocks`] is what a cluster filesystem builds on: locks that the node caches, hands out to its own
 //!   tasks, and gives back, with hooks, when another node wants them.
 //! - [`nodes`] is for filesystem nodes: to find them, to give them orders, and to take some.
+//! - [`fencing`] stops the containers of dead nodes, and [`health`] asks whether a program is well.
 //! - [`workload`] runs one on the nodes of a cluster, and breaks the cluster meanwhile.
 //! - [`inspect`] asks a server who holds and who waits, and [`graph`] shows the answer.
 //!
@@ -21,7 +22,9 @@ pub mod asts;
 pub mod cached;
 pub mod error;
 pub mod fault;
+pub mod fencing;
 pub mod glocks;
+pub mod health;
 pub mod inspect;
 pub mod limits;
 pub mod nodes;
@@ -59,7 +62,7 @@ pub use endpoints::Servers;
 pub use error::{ConnectError, LockError, SessionLost, Tried};
 pub use glocks::{GlockName, GlockType, HoldTime, HolderFlags, Release, Role, State};
 pub use glockwork_proto::{DEFAULT_ENDPOINT, DEFAULT_PORT};
-pub use glockwork_views::graph;
+pub use glockwork_views::{events, graph, names, pattern};
 pub use guard::{Callbacks, Guard};
 pub use lockspace::Lockspace;
 pub use session::Lease;

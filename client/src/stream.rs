@@ -161,7 +161,7 @@ impl Ends {
         if frame.holders.is_none()
             && let Some(query) = self.glocks_queries.pop_front()
         {
-            frame.glocks = Some(glocks::page(&self.shared.glocks(), query));
+            frame.glocks = Some(glocks::answer(&self.shared.glocks(), query));
         }
         Counting::add(&self.shared.counting.frames_sent, 1);
         render::to_server_frame(frame)

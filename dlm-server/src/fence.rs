@@ -2,7 +2,8 @@
 //!
 //! It is the operator's program: it cuts a node's power, takes its disk away, or whatever else is sure. It
 //! is told of the session by its last two arguments, the session's number and its name, and by
-//! `GLOCKWORK_SESSION` and `GLOCKWORK_NAME` in its environment. It exits with 0 when the session surely
+//! `GLOCKWORK_SESSION` and `GLOCKWORK_NAME` in its environment; `GLOCKWORK_CLUSTER_ID`, `GLOCKWORK_AGE_MS` and
+//! `GLOCKWORK_LEASE_LEFT_MS` say what else is known of it. It exits with 0 when the session surely
 //! does nothing any more, and not before; a session that was fenced already is fenced. The leader runs it
 //! again after a failure, and a new leader may run it while an old one still does.
 //!
@@ -24,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time;
 
+use crate::node::SessionAge;
+
 /// How long a command may take where nothing else is configured.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,6 +36,19 @@ const TAIL_BYTES_MAX: usize = 1024;
 /// How long the rest of standard error is waited for, once the command has ended and its group is
 /// killed: only what left the group can still hold it open.
 const REST_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Whom it is run for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadSession {
+    /// Its number.
+    pub session: SessionId,
+    /// What people call it. Another session, started later, may be called so too.
+    pub name: Name,
+    /// What tells the two apart, and how long its lease may last.
+    pub age: SessionAge,
+    /// The cluster's own number: sessions' numbers are the cluster's.
+    pub cluster: u128,
+}
 
 /// What is run for every dead session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +70,17 @@ impl fmt::Display for FenceCommand {
 
 impl FenceCommand {
     /// Runs it for a session, to its end. It is killed where this is dropped before.
-    pub async fn run(&self, session: SessionId, name: &Name) -> FenceOutcome {
-        match self.try_run(session, name).await {
+    pub async fn run(&self, dead: &DeadSession) -> FenceOutcome {
+        match self.try_run(dead).await {
             Ok(()) => FenceOutcome::Done(Fenced::Command),
             Err(reason) => FenceOutcome::Failed(Reason::lossy(&reason)),
         }
     }
 
-    async fn try_run(&self, session: SessionId, name: &Name) -> Result<(), String> {
+    async fn try_run(&self, dead: &DeadSession) -> Result<(), String> {
         let program = self.program.display();
         let (mut child, group) = self
-            .start(session, name)
+            .start(dead)
             .map_err(|error| format!("cannot start {program}: {error}"))?;
         let mut stderr = child.stderr.take();
         let mut tail = Tail::default();
@@ -102,13 +118,20 @@ impl FenceCommand {
         Err(line.unwrap_or_else(|| format!("{program} {}", ending(status))))
     }
 
-    fn start(&self, session: SessionId, name: &Name) -> io::Result<(Child, Group)> {
-        let number = session.0.to_string();
+    fn start(&self, dead: &DeadSession) -> io::Result<(Child, Group)> {
+        let number = dead.session.0.to_string();
+        let name = dead.name.as_str();
+        // The age is at least so much, and the lease at most: cut off and rounded up.
+        let age_ms = dead.age.at_least_us / 1000;
+        let lease_left_ms = dead.age.lease_left_us.div_ceil(1000);
         let child = Command::new(&self.program)
             .args(&self.args)
-            .args([&number, name.as_str()])
+            .args([&number, name])
             .env("GLOCKWORK_SESSION", &number)
-            .env("GLOCKWORK_NAME", name.as_str())
+            .env("GLOCKWORK_NAME", name)
+            .env("GLOCKWORK_CLUSTER_ID", format!("{:032x}", dead.cluster))
+            .env("GLOCKWORK_AGE_MS", age_ms.to_string())
+            .env("GLOCKWORK_LEASE_LEFT_MS", lease_left_ms.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -88,6 +88,9 @@ pub(crate) struct MkfsArgs {
     /// Overwrite whatever is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Leave a volume that is there as it is, where it has at least so many files of at least this size
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) if_missing: bool,
 }
 
 /// Flags of `run`.

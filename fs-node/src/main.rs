@@ -73,8 +73,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             files,
             file_size,
             force,
+            if_missing,
         }) => {
-            demo::volume::make(&volume, files, file_size, force)?;
+            if if_missing {
+                demo::volume::Volume::prepare(Some(&volume), files, file_size)?;
+            } else {
+                demo::volume::make(&volume, files, file_size, force)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(args) => node(&args),

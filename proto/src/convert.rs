@@ -6,6 +6,7 @@
 //! [`Unreadable`](dlm_core::link::ToServer::Unreadable): its sender learns it under the operation's number and
 //! the stream goes on.
 
+mod caches;
 mod call;
 mod claims;
 mod cluster;
@@ -13,6 +14,7 @@ mod cluster_state;
 mod coverage;
 mod events;
 mod fault;
+mod fence;
 mod founding;
 mod from_server;
 mod glocks;
@@ -27,6 +29,7 @@ mod to_server;
 mod words;
 mod workload;
 
+pub use caches::caches_reply;
 pub use call::{
     call, call_add_server, call_answer, call_confirm_fence, call_evict, call_goodbye, call_join,
     call_keep_alive, call_leave_lockspace, call_map, call_open_lockspace, call_remove_server,
@@ -39,6 +42,7 @@ pub use cluster_state::{parts, snapshot};
 pub use coverage::coverage;
 pub use events::{event_kind, events, history};
 pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
+pub use fence::{fence_answer, fence_order};
 pub use founding::introduction;
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;

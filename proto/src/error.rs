@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use crate::fault::FAULT_DELAY_US_MAX;
 use crate::limits::{
-    GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX, PEER_MESSAGES_MAX,
-    REPORT_ENTRIES_MAX,
+    CACHES_PER_REPORT_MAX, GLOCKS_PER_PAGE_MAX, NAME_BYTES_MAX, OPERATIONS_PER_FRAME_MAX,
+    PEER_MESSAGES_MAX, REPORT_ENTRIES_MAX,
 };
 use crate::node::STORE_DELAY_US_MAX;
 use crate::version::VersionRange;
@@ -83,6 +83,12 @@ pub enum WireError {
     #[error("a report of {count} entries; send at most {REPORT_ENTRIES_MAX}")]
     ReportTooLong {
         /// How many it has.
+        count: usize,
+    },
+    /// A report of the counts of too many lockspaces.
+    #[error("counts of {count} lockspaces; send at most {CACHES_PER_REPORT_MAX}")]
+    CachesTooMany {
+        /// How many.
         count: usize,
     },
     /// A page of too many glocks and holders.

@@ -3,6 +3,7 @@
 
 use dlm_core::{LockspaceId, Mode, Owner, ResourceName, SessionId};
 
+use crate::caches::Cache;
 use crate::holders::QueryId;
 use crate::limits::{GLOCKS_PER_PAGE_MAX, OBJECT_BYTES_MAX};
 use crate::name::Name;
@@ -16,6 +17,8 @@ pub struct GlocksQuery {
     pub lockspace: LockspaceId,
     /// Only those with larger names.
     pub after: Option<ResourceName>,
+    /// Instead of glocks, what is counted of those in all lockspaces.
+    pub caches: bool,
 }
 
 /// A page of a session's glocks.
@@ -27,6 +30,8 @@ pub struct GlocksReport {
     pub glocks: Vec<Glock>,
     /// Whether there are more behind the last.
     pub more: bool,
+    /// The counts, where they were asked for.
+    pub caches: Vec<Cache>,
 }
 
 /// A glock as its node has it; states are the modes that stand for them.

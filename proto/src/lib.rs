@@ -6,6 +6,7 @@
 //! out; [`wire`] is generated. No other crate looks at bytes, and a rule about what may travel stands
 //! in [`limits`].
 
+pub mod caches;
 pub mod call;
 pub mod cluster;
 pub mod convert;
@@ -14,6 +15,7 @@ pub mod descriptor;
 pub mod error;
 pub mod events;
 pub mod fault;
+pub mod fence;
 pub mod founding;
 pub mod glocks;
 pub mod holders;
@@ -41,7 +43,7 @@ pub mod wire {
     tonic::include_proto!("glockwork.v1");
 }
 
-pub use descriptor::{NODE_DESCRIPTORS, SERVER_DESCRIPTORS};
+pub use descriptor::{FENCE_DESCRIPTORS, NODE_DESCRIPTORS, SERVER_DESCRIPTORS};
 pub use error::WireError;
 pub use limits::{
     CLAIMS_PER_FRAME_MAX, DEFAULT_ENDPOINT, DEFAULT_PORT, FRAME_BYTES_MAX, GLOCKS_PER_PAGE_MAX,

@@ -29,6 +29,9 @@ pub const REPORT_ENTRIES_MAX: usize = 32_768;
 /// when it is wanted, so that a million glocks are dumped without anybody holding all of them.
 pub const GLOCKS_PER_PAGE_MAX: usize = 4096;
 
+/// The most lockspaces in which a session says what it has counted: more than it may open.
+pub const CACHES_PER_REPORT_MAX: usize = 256;
+
 /// The most bytes of what an object says of itself in a dump: gfs2's longest line has about 120.
 pub const OBJECT_BYTES_MAX: usize = 256;
 
@@ -64,8 +67,16 @@ const REPORT_ENTRY_BYTES_MAX: usize = 100;
 /// More than a glock without its holders, or a holder, can take in a page of a dump.
 const GLOCK_BYTES_MAX: usize = OBJECT_BYTES_MAX + 160;
 
+/// More than the counts of a lockspace can take.
+const CACHE_BYTES_MAX: usize = 70;
+
+const _: () =
+    assert!(CACHES_PER_REPORT_MAX >= dlm_core::cluster::limits::LOCKSPACES_OF_SESSION_MAX);
+
 const _: () = assert!(
-    OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX + GLOCKS_PER_PAGE_MAX * GLOCK_BYTES_MAX
+    OPERATIONS_PER_FRAME_MAX * OPERATION_BYTES_MAX
+        + GLOCKS_PER_PAGE_MAX * GLOCK_BYTES_MAX
+        + CACHES_PER_REPORT_MAX * CACHE_BYTES_MAX
         <= FRAME_BYTES_MAX,
     "a page of a dump stands in a frame, and by itself in an answer"
 );

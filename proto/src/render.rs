@@ -1,5 +1,6 @@
 //! From the domain to the wire.
 
+mod caches;
 mod call;
 mod claims;
 mod cluster;
@@ -7,6 +8,7 @@ mod cluster_state;
 mod coverage;
 mod events;
 mod fault;
+mod fence;
 mod founding;
 mod from_server;
 mod glocks;
@@ -21,6 +23,7 @@ mod to_server;
 pub(crate) mod words;
 mod workload;
 
+pub use caches::caches_reply;
 pub use call::{call, call_answer};
 pub use cluster::{
     command, join, join_reply, keepalive_reply, map_reply, open_lockspace_reply,
@@ -30,6 +33,7 @@ pub use cluster_state::{snapshot, status};
 pub use coverage::coverage;
 pub use events::{event, event_kind, history};
 pub use fault::{active_faults, faults_missed, heal_faults, inject_fault};
+pub use fence::{fence_answer, fence_order};
 pub use founding::{identity, introduction};
 pub use from_server::from_server_frame;
 pub use glocks::glocks_page;

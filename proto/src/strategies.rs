@@ -12,6 +12,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::caches::{Cache, CacheCounters};
 use crate::glocks::{Glock, GlockHolder, GlocksQuery, GlocksReport, ObjectLines};
 use crate::holders::{HoldersReport, QueryId};
 use crate::name::Name;
@@ -117,19 +118,40 @@ fn glock() -> impl Strategy<Value = Glock> {
 }
 
 fn glocks_report() -> impl Strategy<Value = GlocksReport> {
-    (any::<(u64, bool)>(), vec(glock(), 0..4)).prop_map(|((query, more), glocks)| GlocksReport {
-        query: QueryId(query),
-        glocks,
-        more,
+    let head = any::<(u64, bool)>();
+    (head, vec(glock(), 0..4), vec(cache(), 0..3)).prop_map(|((query, more), glocks, caches)| {
+        GlocksReport {
+            query: QueryId(query),
+            glocks,
+            more,
+            caches,
+        }
+    })
+}
+
+fn cache() -> impl Strategy<Value = Cache> {
+    any::<(u32, [u64; 5])>().prop_map(|(lockspace, counts)| {
+        let [glocks, requests, hits, demotions, callbacks] = counts;
+        Cache {
+            lockspace: LockspaceId(lockspace),
+            counters: CacheCounters {
+                glocks,
+                requests,
+                hits,
+                demotions,
+                callbacks,
+            },
+        }
     })
 }
 
 fn glocks_query() -> impl Strategy<Value = GlocksQuery> {
     // No name is empty where it is the last of a page.
     let after = resource_name().prop_map(|name| Some(name).filter(|it| !it.as_bytes().is_empty()));
-    (any::<(u64, u32)>(), after).prop_map(|((query, lockspace), after)| GlocksQuery {
+    (any::<(u64, u32, bool)>(), after).prop_map(|((query, lockspace, caches), after)| GlocksQuery {
         query: QueryId(query),
         lockspace: LockspaceId(lockspace),
         after,
+        caches,
     })
 }

@@ -31,6 +31,27 @@ pub fn has_chromium() -> bool {
     }
 }
 
+/// Whether containers can be run, by an engine that runs and compose. A test that gets `false` returns.
+///
+/// # Panics
+/// If they cannot and `GLOCKWORK_REQUIRE` names `docker`.
+#[must_use]
+pub fn has_docker() -> bool {
+    let works =
+        |program: &str, arguments: &[&str]| match Command::new(program).args(arguments).output() {
+            Ok(said) if said.status.success() => Ok(()),
+            Ok(said) => Err(String::from_utf8_lossy(&said.stderr).into_owned()),
+            Err(error) => Err(format!("{program}: {error}")),
+        };
+    let compose = || {
+        works("docker", &["compose", "version"]).or_else(|_| works("docker-compose", &["version"]))
+    };
+    match works("docker", &["info"]).and_then(|()| compose()) {
+        Ok(()) => true,
+        Err(why) => missing("docker", &why),
+    }
+}
+
 /// A disk in memory that is full soon; it goes when it is dropped.
 #[derive(Debug)]
 pub struct SmallDisk(PathBuf);

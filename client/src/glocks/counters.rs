@@ -8,6 +8,8 @@ use glock_core::glock::{Phase, Why};
 /// Counts of a glock table since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GlockCounters {
+    /// Holders asked for, tries that failed among them.
+    pub requests: u64,
     /// Holders granted.
     pub granted: u64,
     /// Of those, granted at once from the cached state, without a message.
@@ -22,6 +24,8 @@ pub struct GlockCounters {
     pub messages: u64,
     /// Of those, demotions and unlocks.
     pub demotions: u64,
+    /// Blocking callbacks: another node wanted what was cached here.
+    pub callbacks: u64,
 }
 
 impl GlockCounters {
@@ -40,6 +44,7 @@ impl GlockCounters {
 
 impl AddAssign for GlockCounters {
     fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
         self.granted += other.granted;
         self.cached += other.cached;
         self.waits += other.waits;
@@ -47,5 +52,6 @@ impl AddAssign for GlockCounters {
         self.interrupted += other.interrupted;
         self.messages += other.messages;
         self.demotions += other.demotions;
+        self.callbacks += other.callbacks;
     }
 }

@@ -74,7 +74,7 @@ pub use glock_core::glock::HoldTime;
 pub use glock_core::{GlockName, GlockType, HolderFlags, Release, State};
 use holder::Tag;
 pub use holder::{Holder, HolderRequest};
-pub(crate) use report::page;
+pub(crate) use report::answer;
 use table::{Enqueued, Granting, Shard};
 
 use crate::limits::TASK_NAMES_MAX;
@@ -247,11 +247,7 @@ impl Glocks {
     /// What was counted since the table was made.
     #[must_use]
     pub fn counters(&self) -> GlockCounters {
-        let mut sum = GlockCounters::default();
-        for shard in self.inner.shards() {
-            sum += shard.counters;
-        }
-        sum
+        self.inner.counters().0
     }
 
     /// Demotes a glock to UN, with its hooks, as soon as nobody holds it.
@@ -291,6 +287,16 @@ fn span(request: &HolderRequest) -> Span {
 impl Inner {
     fn now(&self) -> Tick {
         Tick(self.started.elapsed().as_micros() as u64)
+    }
+
+    /// What was counted, and how many glocks there are.
+    fn counters(&self) -> (GlockCounters, usize) {
+        let (mut sum, mut glocks) = (GlockCounters::default(), 0);
+        for shard in self.shards() {
+            sum += shard.counters;
+            glocks += shard.glocks.len();
+        }
+        (sum, glocks)
     }
 
     fn interrupted(&self) -> bool {
@@ -344,6 +350,7 @@ impl Inner {
 
     /// The server's blocking callback for the lock of a glock.
     pub(crate) fn blocking(self: &Arc<Self>, name: GlockName, wanted: Mode) {
+        self.shard(name).counters.callbacks += 1;
         self.step(name, Input::Callback { wanted });
     }
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use dlm_core::deadlock::{GlockReport, HolderReport};
 use dlm_core::{LockspaceId, Owner};
 use glock_core::{Glock, GlockDump, GlockFlags, GlockName, State};
+use glockwork_proto::caches::{Cache, CacheCounters};
 use glockwork_proto::glocks::{self as proto, GlocksQuery, GlocksReport, ObjectLines};
+use glockwork_proto::holders::QueryId;
+use glockwork_proto::limits::CACHES_PER_REPORT_MAX;
 use glockwork_proto::{GLOCKS_PER_PAGE_MAX, Name};
 
 use super::table::Entry;
@@ -156,15 +159,52 @@ impl Inner {
     }
 }
 
+/// What is asked: a page of glocks, or what is counted of them.
+pub(crate) fn answer(tables: &[Arc<Inner>], query: GlocksQuery) -> GlocksReport {
+    if query.caches {
+        return GlocksReport {
+            caches: caches(tables),
+            ..nothing(query.query)
+        };
+    }
+    page(tables, query)
+}
+
+const fn nothing(query: QueryId) -> GlocksReport {
+    GlocksReport {
+        query,
+        glocks: Vec::new(),
+        more: false,
+        caches: Vec::new(),
+    }
+}
+
+/// What is counted in the tables of a session, by lockspace.
+fn caches(tables: &[Arc<Inner>]) -> Vec<Cache> {
+    let mut caches: BTreeMap<LockspaceId, CacheCounters> = BTreeMap::new();
+    for table in tables {
+        let (counted, glocks) = table.counters();
+        let sum = caches.entry(table.lockspace).or_default();
+        sum.glocks += glocks as u64;
+        sum.requests += counted.requests;
+        sum.hits += counted.cached;
+        sum.demotions += counted.demotions;
+        sum.callbacks += counted.callbacks;
+    }
+    let caches = caches.into_iter().take(CACHES_PER_REPORT_MAX);
+    caches
+        .map(|(lockspace, counters)| Cache {
+            lockspace,
+            counters,
+        })
+        .collect()
+}
+
 /// A page of the glocks in all tables of a session.
 ///
 /// Two tables over one lockspace may both have a glock; it is the first one's then.
-pub(crate) fn page(tables: &[Arc<Inner>], query: GlocksQuery) -> GlocksReport {
-    let mut report = GlocksReport {
-        query: query.query,
-        glocks: Vec::new(),
-        more: false,
-    };
+fn page(tables: &[Arc<Inner>], query: GlocksQuery) -> GlocksReport {
+    let mut report = nothing(query.query);
     let mut after = query.after.as_ref().and_then(GlockName::of_resource);
     let tables = tables.iter();
     let tables: Vec<_> = tables

@@ -117,6 +117,7 @@ impl Inner {
         if let Err(error) = self.admit(&shard, name) {
             return Enqueued::Answered(Err(error));
         }
+        shard.counters.requests += 1;
         let entry = shard.glocks.entry(name).or_insert_with(|| Entry {
             glock: Glock::new(name, self.config.hold_of(name)),
             lock: LockId(0),

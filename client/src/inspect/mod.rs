@@ -1,12 +1,14 @@
 //! Looking at a cluster, and looking after it: no session is needed. Any server may be asked; it asks the others,
 //! and what could not be seen is in the [`Coverage`] of a view.
 
+mod caches;
 mod cluster;
 pub mod dump;
 mod glocks;
 mod locks;
 mod lockspaces;
 mod operate;
+mod watch;
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+pub use caches::{Cache, Caches, SilentSession, caches};
 pub use cluster::cluster;
 pub use dlm_core::deadlock::Queue;
 pub use glocks::{Glocks, NodeGlock, NodeGlocks, glocks};
@@ -34,6 +37,7 @@ pub use lockspaces::{
     LockspaceSession, LockspaceStatus, Purged, lockspaces, lockspaces_seen, purge,
 };
 pub use operate::{add_server, confirm_fence, evict, remove_server};
+pub use watch::{Heard, Missed, News, WATCH_SILENCE_MAX, Watch, WatchFilter, history, watch};
 
 use crate::endpoints::{self, Servers};
 use crate::error::{ConnectError, Tried, innermost, rpc_failure};
@@ -71,6 +75,14 @@ pub enum InspectError {
     /// It does not answer this.
     #[error("the lock server at {endpoint} says: {why}")]
     Refused {
+        /// Where.
+        endpoint: String,
+        /// What it says.
+        why: String,
+    },
+    /// There is no such thing.
+    #[error("the lock server at {endpoint} says: {why}")]
+    NotFound {
         /// Where.
         endpoint: String,
         /// What it says.
@@ -265,8 +277,8 @@ pub(crate) async fn answer<T>(
 fn refused(endpoint: String, status: &Status) -> InspectError {
     let why = status.message().to_owned();
     match status.code() {
-        Code::NotFound
-        | Code::ResourceExhausted
+        Code::NotFound if !why.is_empty() => InspectError::NotFound { endpoint, why },
+        Code::ResourceExhausted
         | Code::Unavailable
         | Code::FailedPrecondition
         | Code::InvalidArgument

@@ -25,7 +25,11 @@ pub struct FoundNode {
 /// # Errors
 /// [`InspectError`].
 pub async fn find(servers: &Servers, lockspace: &str) -> Result<Vec<FoundNode>, InspectError> {
-    let mut listed = locks(servers, Some(&nodes_lockspace(lockspace))).await?;
+    let mut listed = match locks(servers, Some(&nodes_lockspace(lockspace))).await {
+        // The first node opens it.
+        Err(InspectError::NotFound { .. }) => return Ok(Vec::new()),
+        listed => listed?,
+    };
     let mut found = BTreeMap::new();
     while let Some(resource) = listed.next_whole().await? {
         let Ok(name) = std::str::from_utf8(resource.object.name.as_bytes()) else {

@@ -1,52 +1,14 @@
 //! `dlm graph` and `dlm status`: what they say, and how they exit.
 
 use std::io::Read;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dlm_client::glocks::{GlockConfig, GlockError, Glocks, Holder, HolderRequest, Objects};
-use dlm_client::{Client, GlockName, HolderFlags, Mode, Role, State, graph, inspect};
+use dlm_client::glocks::GlockError;
+use dlm_client::{Mode, Role, State, graph, inspect};
 use tokio::time::sleep;
 
+use crate::node::Node;
 use crate::stage::{dlm, fails, join, run, serve, servers, succeeds};
-
-struct Nothing;
-
-impl Objects for Nothing {
-    fn sync(&self, _: GlockName) {}
-    fn invalidate(&self, _: GlockName, _: State) {}
-}
-
-/// A node with one task.
-struct Node {
-    glocks: Glocks,
-    task: dlm_client::Owner,
-    _client: Client,
-}
-
-impl Node {
-    async fn join(endpoint: &str, name: &str) -> Self {
-        let client = join(endpoint, name).await;
-        let lockspace = client.lockspace("volume").await.unwrap();
-        let glocks = Glocks::new(&lockspace, Arc::new(Nothing), GlockConfig::default());
-        Self {
-            task: glocks.task("dio 0"),
-            glocks,
-            _client: client,
-        }
-    }
-
-    async fn lock(&self, inode: u64, state: State, role: Role) -> Result<Holder, GlockError> {
-        let request = HolderRequest {
-            name: GlockName::inode(inode),
-            state,
-            flags: HolderFlags::empty(),
-            owner: self.task,
-            role,
-        };
-        self.glocks.lock_async(request).await
-    }
-}
 
 /// Direct I/O on each node, into a mapping of the file that the other does direct I/O on: what this
 /// project is about. Seen through everything there is, from the nodes' reports to the command.

@@ -1,4 +1,4 @@
-//! `dlm lock` on a terminal: who gets what is typed.
+//! A terminal; and `dlm lock` on one: who gets what is typed.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,13 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex};
 use std::{ffi::OsStr, process::Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tokio::process::{Child, Command};
 
 use crate::stage::{eventually, serve};
 
 /// A terminal, and a program that was started on it as a login would.
-struct Terminal {
+pub(crate) struct Terminal {
     keys: File,
     screen: Arc<Mutex<String>>,
     child: Child,
@@ -21,7 +22,7 @@ struct Terminal {
 
 impl Terminal {
     /// Runs a shell script, with `$dlm` for the program.
-    fn run(endpoint: &str, script: &str) -> Self {
+    pub(crate) fn run(endpoint: &str, script: &str) -> Self {
         let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -59,7 +60,7 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
@@ -67,11 +68,23 @@ impl Terminal {
         self.screen.lock().unwrap().clone()
     }
 
-    async fn shows(&self, text: &str) {
+    /// The other end of it.
+    pub(crate) const fn keys(&self) -> &File {
+        &self.keys
+    }
+
+    /// Tells the program to end.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().expect("it was not waited for");
+        let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    pub(crate) async fn shows(&self, text: &str) {
         eventually(text, || self.screen().contains(text)).await;
     }
 
-    async fn exit_code(mut self) -> Option<i32> {
+    pub(crate) async fn exit_code(mut self) -> Option<i32> {
         self.child.wait().await.unwrap().code()
     }
 }

@@ -20,8 +20,16 @@ fn shell(script: &str, time_limit: Duration) -> FenceCommand {
 }
 
 async fn run(command: &FenceCommand) -> FenceOutcome {
-    let name = Name::new("node 7; rm -r .").expect("a name");
-    command.run(SessionId(42), &name).await
+    let dead = DeadSession {
+        session: SessionId(42),
+        name: Name::new("node 7; rm -r .").expect("a name"),
+        age: SessionAge {
+            at_least_us: 7_999,
+            lease_left_us: 3_001,
+        },
+        cluster: 0xa0,
+    };
+    command.run(&dead).await
 }
 
 async fn reason(command: &FenceCommand) -> String {
@@ -60,7 +68,8 @@ async fn the_command_is_told_whom_to_fence() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("told");
     let script = format!(
-        "cat; printf '%s|' \"$@\" \"$GLOCKWORK_SESSION\" \"$GLOCKWORK_NAME\" >{}",
+        "cat; printf '%s|' \"$@\" \"$GLOCKWORK_SESSION\" \"$GLOCKWORK_NAME\" \
+         \"$GLOCKWORK_CLUSTER_ID\" \"$GLOCKWORK_AGE_MS\" \"$GLOCKWORK_LEASE_LEFT_MS\" >{}",
         file.display()
     );
     let mut command = shell(&script, TIME_LIMIT);
@@ -68,7 +77,10 @@ async fn the_command_is_told_whom_to_fence() {
     let outcome = run(&command).await;
     assert_eq!(outcome, FenceOutcome::Done(Fenced::Command));
     let told = fs::read_to_string(file).expect("written");
-    assert_eq!(told, "--hard|42|node 7; rm -r .|42|node 7; rm -r .|");
+    assert_eq!(
+        told,
+        "--hard|42|node 7; rm -r .|42|node 7; rm -r .|000000000000000000000000000000a0|7|4|"
+    );
 }
 
 #[tokio::test]

@@ -120,6 +120,7 @@ impl<L: Look> Asking<'_, L> {
             query: QueryId(0),
             lockspace: self.whose.lockspace,
             after,
+            caches: false,
         };
         let asked = self.look.glocks(self.whose.session, query);
         timeout(REPORT_WAIT_MAX, asked).await.unwrap_or(Ok(None))

@@ -10,6 +10,7 @@
 //! | `ask.rs` | asking all others |
 //! | `pieces.rs` | looking at this server, a piece at a time |
 //! | `locks.rs`, `glocks.rs` | lists that are longer than memory is large |
+//! | `caches.rs` | what the sessions count of their glocks |
 //! | `graph.rs` | the lock graph over all servers, looked at twice |
 //! | `watch.rs` | what happens, from now on |
 //! | `cycles.rs` | the deadlocks that there are, while somebody watches |
@@ -20,6 +21,7 @@
 //! What all of it needs of the server is [`Look`].
 
 mod ask;
+mod caches;
 mod cycles;
 mod glocks;
 mod graph;

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::ask::others;
 use super::cycles::Cycles;
-use super::{Look, glocks, graph, history, locks, pieces, watch};
+use super::{Look, caches, glocks, graph, history, locks, pieces, watch};
 use crate::error::LookError;
 use crate::limits::{GRAPH_BYTES_MAX, LOOKS_MAX, WATCHES_MAX};
 use crate::node::{Input, Ordered};
@@ -201,6 +201,15 @@ impl<L: Look> wire::inspect_server::Inspect for InspectService<L> {
         let mut merged = merge::lockspaces(ours, theirs);
         merged.coverage = Some(render::coverage(others.coverage));
         Ok(Response::new(merged))
+    }
+
+    async fn caches(
+        &self,
+        request: Request<wire::CachesRequest>,
+    ) -> Result<Response<wire::CachesReply>, Status> {
+        let _room = self.room.try_acquire().map_err(|_| LookError::Looks)?;
+        let caches = caches::collect(&self.look, request.into_inner()).await?;
+        Ok(Response::new(render::caches_reply(caches)))
     }
 
     async fn watch(

@@ -1,6 +1,8 @@
 //! What is counted of operations on locks.
 
-use dlm_core::{Refusal, Status};
+use dlm_core::Status;
+/// What a denial is called in logs and as a metric's label.
+pub use glockwork_views::events::denial;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -85,36 +87,5 @@ impl Denials {
     /// One more, for this reason: [`denial`] has them.
     pub fn inc(&self, reason: &'static str) {
         self.0.get_or_create(&[("reason", reason)]).inc();
-    }
-}
-
-/// What a denial is called in logs and as a metric's label.
-#[must_use]
-pub const fn denial(status: Status) -> &'static str {
-    match status {
-        Status::TryFailed => "try",
-        Status::Deadlock => "deadlock",
-        Status::Refused(refusal) => match refusal {
-            Refusal::NameLength => "name_length",
-            Refusal::ValueLength => "value_length",
-            Refusal::Flags => "flags",
-            Refusal::LockIdInUse => "lock_id_in_use",
-            Refusal::NoSuchLock => "no_such_lock",
-            Refusal::NoSuchOrphan => "no_such_orphan",
-            Refusal::OrphanMode => "orphan_mode",
-            Refusal::NoSuchLockspace => "no_such_lockspace",
-            Refusal::Busy => "busy",
-            Refusal::AlreadyCancelled => "already_cancelled",
-            Refusal::LocksPerSession => "locks_per_session",
-            Refusal::QueueLength => "queue_length",
-            Refusal::Resources => "resources",
-            Refusal::NoSuchSession => "no_such_session",
-        },
-        Status::Granted
-        | Status::Cancelled
-        | Status::Unlocked
-        | Status::NothingToCancel
-        | Status::CancelDone
-        | Status::Adopted => "none",
     }
 }

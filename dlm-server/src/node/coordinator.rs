@@ -21,6 +21,7 @@ use dlm_core::cluster::{
 };
 use dlm_core::{Epoch, Incarnation, LockspaceId, SessionId, SlotId, Tick};
 
+use super::ages::{Ages, SessionAge};
 use crate::replica::Context;
 
 /// How long something proposed may take to come out of the log before it is proposed again.
@@ -53,8 +54,8 @@ pub(super) enum Duty<R> {
     Deny(Renewal<R>),
     /// Put this into the log.
     Propose(Command),
-    /// Run the fence command for a dead session.
-    Fence(SessionId),
+    /// Run the fence command for a dead session, of which so much is known.
+    Fence(SessionId, SessionAge),
 }
 
 /// The leader's half of a server, for as long as it leads.
@@ -69,6 +70,7 @@ pub(super) struct Coordinator<R> {
     fences: bool,
     servers: BTreeMap<Incarnation, Tick>,
     sessions: BTreeMap<SessionId, Tick>,
+    ages: Ages,
     arrived: Vec<Renewal<R>>,
     rounds: BTreeMap<Context, Vec<Renewal<R>>>,
     /// When what was proposed for a purpose may be proposed again.
@@ -102,6 +104,7 @@ impl<R: Copy> Coordinator<R> {
             fences,
             servers: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            ages: Ages::new(),
             arrived: Vec::new(),
             rounds: BTreeMap::new(),
             proposed: BTreeMap::new(),
@@ -233,6 +236,7 @@ impl<R: Copy> Coordinator<R> {
             duties.push(Duty::Round(round));
         }
         self.proposed.retain(|_, again| *again > now);
+        self.ages.look(now, state, &self.timing);
         self.count_servers(now, state, duties);
         self.count_sessions(now, state, duties);
         self.fence(now, state, duties);
@@ -310,7 +314,8 @@ impl<R: Copy> Coordinator<R> {
                     .get(&session)
                     .is_none_or(|&after| after <= now);
                 if may && self.fencing.insert(session) {
-                    duties.push(Duty::Fence(session));
+                    let age = self.ages.of(now, session, &self.timing);
+                    duties.push(Duty::Fence(session, age));
                 }
                 continue;
             }
@@ -509,7 +514,9 @@ mod tests {
         let mut coordinator: Coordinator<()> = Coordinator::new(TIMING, true);
         let mut duties = Vec::new();
         coordinator.tick(Tick(0), Context(0), &state, &mut duties);
-        assert!(duties.contains(&Duty::Fence(session)));
+        let fences =
+            |duties: &[Duty<()>]| duties.iter().any(|duty| matches!(duty, Duty::Fence(..)));
+        assert!(fences(&duties));
         duties.clear();
         let done = FenceOutcome::Done(Fenced::Command);
         coordinator.fence_ended(Tick(5_000), (session, done.clone()), &mut duties);
@@ -520,7 +527,7 @@ mod tests {
             session,
             outcome: done,
         });
-        assert!(!duties.contains(&Duty::Fence(session)));
+        assert!(!fences(&duties));
         assert_eq!(duties.iter().filter(|duty| **duty == fenced).count(), 2);
     }
 

@@ -94,10 +94,10 @@ impl Node {
                 Duty::Acknowledge(renewal) => self.acknowledge(renewal, out),
                 Duty::Deny(renewal) => self.deny(renewal, out),
                 Duty::Propose(command) => self.propose(command, None),
-                Duty::Fence(session) => {
+                Duty::Fence(session, age) => {
                     let known = self.state.sessions().get(&session);
                     let name: Option<Name> = known.map(|known| known.name.clone());
-                    out.extend(name.map(|name| Output::Fence { session, name }));
+                    out.extend(name.map(|name| Output::Fence { session, name, age }));
                 }
             }
         }

@@ -8,6 +8,7 @@ pub use dlm_core::peer::{PeerMessage, Proposal};
 use dlm_core::recovery::EvictReason;
 use dlm_core::{Epoch, Incarnation, LockspaceId, LogIndex, Owner, ServerId, SessionId, SlotId};
 
+use super::ages::SessionAge;
 use super::operator::{OrderId, Ordered};
 use crate::replica::MessageRefusal;
 use crate::storage::Write;
@@ -136,6 +137,8 @@ pub enum Output {
         session: SessionId,
         /// What people call it.
         name: Name,
+        /// What is known of its time.
+        age: SessionAge,
     },
     /// What came of [`Input::EndWait`] or [`Input::PurgeOrphans`].
     Ordered {

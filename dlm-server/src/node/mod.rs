@@ -27,8 +27,10 @@
 //! | `sight.rs` | what can be seen of a server from outside |
 //! | `wishes.rs` | what this server wants in the log |
 //! | `coordinator.rs`, `leading.rs` | what the leader does: leases, fences, moves |
+//! | `ages.rs` | how old sessions are, by the leader's count |
 //! | `membership.rs` | servers are added and removed |
 
+mod ages;
 mod calls;
 mod config;
 mod coordinator;
@@ -54,6 +56,7 @@ mod unopened;
 mod wishes;
 mod words;
 
+pub use ages::SessionAge;
 pub use config::{
     ANSWERED_MAX, ASK_AGAIN_US, CALLS_MAX, EVENTS_KEPT_MAX, HELD_BACK_MAX, NodeConfig,
 };

@@ -20,7 +20,7 @@ use super::handle::{Command, FromPeer, Handle, Inbox};
 use super::peers::Peers;
 use super::sessions::{SessionOutbox, Sessions};
 use super::spans::Spans;
-use crate::fence::FenceCommand;
+use crate::fence::{DeadSession, FenceCommand};
 use crate::limits::STREAMS_MAX;
 use crate::metrics::Metrics;
 use crate::node::{CALLS_MAX, Input, Node, Notice, OrderId, Ordered, Output, StreamId};
@@ -55,6 +55,8 @@ pub(super) struct Engine {
     order: u64,
     swept: Tick,
     fence: Option<FenceCommand>,
+    /// The cluster's number, for fence commands.
+    cluster: u128,
     /// For fence commands, which end when the loop may have ended.
     handle: Handle,
     /// The state as of which the peers' addresses are.
@@ -76,6 +78,7 @@ pub(super) struct Begin {
     pub(super) metrics: Metrics,
     pub(super) spans: Spans,
     pub(super) fence: Option<FenceCommand>,
+    pub(super) cluster: u128,
     pub(super) handle: Handle,
     pub(super) others: watch::Sender<Others>,
     pub(super) announced: watch::Sender<bool>,
@@ -101,6 +104,7 @@ impl Engine {
             order: 0,
             swept: clock::now(),
             fence: begin.fence,
+            cluster: begin.cluster,
             handle: begin.handle,
             heeded: LogIndex(0),
             others: begin.others,
@@ -312,8 +316,15 @@ impl Engine {
                     }
                 }
                 Output::StreamEnd { stream, why } => self.sessions.end(stream, why),
-                Output::Fence { session, name } => {
-                    fence(&self.fence, &self.handle, session, name);
+                Output::Fence { session, name, age } => {
+                    let cluster = self.cluster;
+                    let dead = DeadSession {
+                        session,
+                        name,
+                        age,
+                        cluster,
+                    };
+                    fence(&self.fence, &self.handle, dead);
                 }
                 Output::Ordered { order, outcome } => {
                     if let Some(asked) = self.orders.remove(&order) {
@@ -329,12 +340,8 @@ impl Engine {
     }
 }
 
-fn fence(
-    command: &Option<FenceCommand>,
-    handle: &Handle,
-    session: dlm_core::SessionId,
-    name: dlm_core::cluster::Name,
-) {
+fn fence(command: &Option<FenceCommand>, handle: &Handle, dead: DeadSession) {
+    let (session, name) = (dead.session, &dead.name);
     let Some(command) = command.clone() else {
         warn!(session = session.0, node = %name, "there is no fence command to run");
         return;
@@ -342,7 +349,7 @@ fn fence(
     info!(session = session.0, node = %name, "fencing: {command}");
     let handle = handle.clone();
     tokio::spawn(async move {
-        let outcome = command.run(session, &name).await;
+        let outcome = command.run(&dead).await;
         // Where the loop has ended, another leader runs the command.
         let _ = handle.tell(Command::Fenced { session, outcome }).await;
     });

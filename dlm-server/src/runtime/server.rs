@@ -337,6 +337,7 @@ impl Life {
             metrics: reach.metrics.clone(),
             spans: std::mem::take(spans),
             fence: settings.fence.clone(),
+            cluster: identity.cluster.0,
             handle,
             others: reach.others.clone(),
             announced: announce.clone(),

@@ -1,16 +1,15 @@
 //! What has happened to locks, as tables: the last events of all servers, and those of one resource.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use dlm_core::ServerId;
-use glockwork_proto::events::{Event, EventKind, History};
-use glockwork_views::graph::{Object, time};
+use glockwork_views::events::{Event, History, clock, date, object, what};
+use glockwork_views::graph::Object;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use super::sight::Unseen;
 use super::tables::{Cell, paragraph, table};
-use crate::metrics::denial;
 
 /// The most events that the page shows.
 pub(super) const EVENTS_SHOWN_MAX: usize = 50;
@@ -25,8 +24,7 @@ pub(super) struct Dated {
 impl Dated {
     /// An event that was just read.
     pub(super) fn now(event: Event) -> Self {
-        let age = Duration::from_micros(event.age_us);
-        let at = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
+        let at = date(&event, SystemTime::now());
         Self { at, event }
     }
 }
@@ -125,17 +123,13 @@ fn events_table<'a>(caption: &str, events: impl Iterator<Item = &'a Dated>) -> S
 
 fn row(dated: &Dated) -> [Cell; 6] {
     let event = &dated.event;
-    let object = Object {
-        lockspace: event.lockspace.clone(),
-        name: event.name.clone(),
-    };
-    let resource = match event.kind.is_of_slot() {
-        true => Cell::from(format!(
+    let resource = match object(event) {
+        None => Cell::from(format!(
             "slot {}, epoch {}",
             event.slot.number(),
             event.epoch.0
         )),
-        false => Cell::Link {
+        Some(object) => Cell::Link {
             text: object.to_string(),
             address: address(&object),
         },
@@ -149,60 +143,15 @@ fn row(dated: &Dated) -> [Cell; 6] {
         event.kind.name().into(),
         resource,
         event.session_name.clone().into(),
-        what(event, &object).into(),
+        what(event).into(),
         token,
     ]
-}
-
-/// The modes, and how long it took.
-fn what(event: &Event, object: &Object) -> String {
-    let mode = event.mode.map(|mode| object.mode(mode)).unwrap_or_default();
-    let had = event.had.map(|mode| object.mode(mode));
-    let waited = event.waited_us.map(|us| format!(", waited {}", time(us)));
-    let held = event.held_us.map(|us| format!(", held {}", time(us)));
-    let text = match event.kind {
-        EventKind::Waits => match had {
-            Some(had) => format!("{had}, wants {mode}"),
-            None => format!("wants {mode}"),
-        },
-        EventKind::Callback => {
-            let by = event.by.as_ref().map(|(_, name)| format!(" by {name}"));
-            format!(
-                "{}, wanted in {mode}{}",
-                had.unwrap_or_default(),
-                by.unwrap_or_default()
-            )
-        }
-        EventKind::Denied => {
-            let why = event.status.map(denial).unwrap_or_default();
-            format!("{mode}: {why}")
-        }
-        EventKind::Released => had.unwrap_or_default(),
-        EventKind::Converted | EventKind::Demoted => {
-            format!("{} to {mode}", had.unwrap_or_default())
-        }
-        EventKind::Granted | EventKind::Cancelled => mode,
-        EventKind::Recovered | EventKind::Moved => String::new(),
-    };
-    let held = held.filter(|_| event.kind == EventKind::Released);
-    format!(
-        "{text}{}{}",
-        waited.unwrap_or_default(),
-        held.unwrap_or_default()
-    )
-}
-
-/// The time of day, to the millisecond.
-fn clock(at: SystemTime) -> String {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (day, ms) = (since.as_secs() % 86_400, since.subsec_millis());
-    let (hours, minutes, seconds) = (day / 3600, day / 60 % 60, day % 60);
-    format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}")
 }
 
 #[cfg(test)]
 mod tests {
     use dlm_core::{Epoch, LockId, Mode, Owner, ResourceName, SessionId, SlotId, Status, Token};
+    use glockwork_views::events::EventKind;
 
     use super::*;
 
@@ -266,7 +215,5 @@ mod tests {
             recent.push(event(1, kind));
             assert!(recent.html().contains(kind.name()), "{kind:?}");
         }
-        let at = UNIX_EPOCH + Duration::from_millis(86_400_000 + 3_723_004);
-        assert_eq!(clock(at), "01:02:03.004");
     }
 }

@@ -42,6 +42,7 @@ async fn answer(of: &mut Raw, names: &[&str], more: bool) -> Option<ResourceName
         query: query.query,
         glocks: names.iter().map(|name| glock(name)).collect(),
         more,
+        caches: Vec::new(),
     });
     let answer = render::to_server_frame(ToServerFrame {
         glocks,

@@ -32,6 +32,7 @@ pub(super) fn query(wire: &wire::GlocksQuery) -> Result<GlocksQuery, WireError> 
             [] => None,
             after => Some(resource_name(after)?),
         },
+        caches: wire.caches,
     })
 }
 
@@ -40,6 +41,7 @@ pub(super) fn report(wire: wire::GlocksReport) -> Result<GlocksReport, WireError
         query: QueryId(wire.query),
         glocks: glocks(wire.glocks)?,
         more: wire.more,
+        caches: super::caches::caches(wire.caches)?,
     })
 }
 

@@ -24,6 +24,7 @@ pub(super) fn query(query: &GlocksQuery) -> wire::GlocksQuery {
         query: query.query.0,
         lockspace: query.lockspace.0,
         after: after.map_or_else(Bytes::new, |name| Bytes::copy_from_slice(name.as_bytes())),
+        caches: query.caches,
     }
 }
 
@@ -32,6 +33,7 @@ pub(super) fn report(report: &GlocksReport) -> wire::GlocksReport {
         query: report.query.0,
         glocks: report.glocks.iter().map(glock).collect(),
         more: report.more,
+        caches: report.caches.iter().map(super::caches::cache).collect(),
     }
 }
 

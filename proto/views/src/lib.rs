@@ -4,10 +4,16 @@
 //! | module | what |
 //! |---|---|
 //! | [`graph`] | the lock graph: text, JSON, DOT, SVG |
+//! | [`events`] | what happens to locks: a line, a JSON object |
+//! | [`names`] | what people may mean when they write a resource's name |
+//! | [`pattern`] | names with `*` and `?` in them |
 //! | [`ClusterStatus`] | servers, sessions, slots, and what does not go on |
 //! | [`Coverage`] | what a view lacks |
 
+pub mod events;
 pub mod graph;
+pub mod names;
+pub mod pattern;
 
 mod blocked;
 mod cluster;

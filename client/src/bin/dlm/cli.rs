@@ -5,20 +5,27 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use dlm_client::{ConnectError, DEFAULT_ENDPOINT, Mode, Servers, Tls};
 
+use crate::caches::{self, CachesArguments};
 use crate::dump::{self, DumpArguments};
 use crate::duration;
 use crate::evict::EvictArguments;
 use crate::fault::{self, FaultArguments};
 use crate::fence::FenceArguments;
+use crate::graph::{self, GraphArguments};
+use crate::health::HealthArguments;
+use crate::history::{self, HistoryArguments};
 use crate::locks::{self, LocksArguments};
 use crate::lockspaces::LockspacesArguments;
 use crate::manual::{self, CompletionsArguments, ManualArguments};
+use crate::node::NodeArguments;
 use crate::purge::PurgeArguments;
 use crate::server::ServerArguments;
 use crate::sessions::SessionsArguments;
+use crate::top::{self, TopArguments};
+use crate::watch::{self, WatchArguments};
 use dlm_client::workload::WorkloadArguments;
 
 /// The lockspace of commands that do not name one.
@@ -68,7 +75,17 @@ pub(crate) enum Command {
     /// Show who holds, who waits, and who waits for each other, down to the task.
     ///
     /// A deadlock is shown only if it is still there, edge for edge, when looked at again.
+    #[command(after_long_help = graph::HELP)]
     Graph(GraphArguments),
+    /// Show what happens most, who waits longest and what nodes cache, on the whole screen.
+    #[command(after_long_help = top::HELP)]
+    Top(TopArguments),
+    /// Show what happens to locks, as it happens, until it is ended.
+    #[command(after_long_help = watch::HELP)]
+    Watch(WatchArguments),
+    /// Show what happened to a resource last.
+    #[command(after_long_help = history::HELP)]
+    History(HistoryArguments),
     /// Show how the cluster is: servers, sessions, slots, locks, and what waits for what.
     Status(StatusArguments),
     /// List the sessions, with what is left of their leases and what they hold.
@@ -78,6 +95,9 @@ pub(crate) enum Command {
     Locks(LocksArguments),
     /// List the lockspaces: what they are like, who has them open, how many locks they have.
     Lockspaces(LockspacesArguments),
+    /// List what the nodes cache, and how often that saved them a message.
+    #[command(after_long_help = caches::HELP)]
+    Caches(CachesArguments),
     /// Write all there is in the formats of fs/dlm and gfs2, for their tools, or as JSON.
     #[command(after_long_help = dump::HELP)]
     Dump(DumpArguments),
@@ -87,11 +107,15 @@ pub(crate) enum Command {
     Evict(EvictArguments),
     /// Look after the fences of dead nodes.
     Fence(FenceArguments),
+    /// Ask a server, a node or a fence agent whether it serves: for health checks.
+    Health(HealthArguments),
     /// Add, remove and list the servers of the cluster.
     Server(ServerArguments),
     /// Cut the network between members of a cluster, or make it slow or lossy; for tests.
     #[command(after_long_help = fault::HELP)]
     Fault(FaultArguments),
+    /// List the filesystem nodes, and give them orders.
+    Node(NodeArguments),
     /// Run a workload on the filesystem nodes of the cluster, all at once; print, plot and keep what comes of it.
     #[command(after_long_help = WORKLOAD_HELP)]
     Workload(Box<WorkloadArguments>),
@@ -167,48 +191,10 @@ pub(crate) struct LockArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct GraphArguments {
-    /// How to show it.
-    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "json")]
-    pub(crate) format: Format,
-
-    /// The same as `--format json`.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Write to this file instead of standard output.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Only this lockspace; a deadlock that goes through several is not seen then.
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) lockspace: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// As one JSON document.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// How a graph is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// For graphviz.
-    Dot,
-    /// A picture.
-    Svg,
-}
-
-impl GraphArguments {
-    pub(crate) const fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.format }
-    }
 }
 
 impl Cli {
@@ -232,7 +218,7 @@ impl Cli {
     }
 }
 
-fn usage(why: &str) -> ! {
+pub(crate) fn usage(why: &str) -> ! {
     Cli::command()
         .error(ErrorKind::ArgumentConflict, why)
         .exit()
@@ -261,6 +247,14 @@ mod tests {
             &["graph", "--format", "png"],
             &["graph", "--format", "svg", "--json"],
             &["graph", "--lockspace", ""],
+            &["graph", "--waits-longer-than", "5"],
+            &["graph", "--watch", "0"],
+            &["top", "--size", "80x25"],
+            &["top", "--once", "--size", "80"],
+            &["watch", "--kind", "stolen"],
+            &["watch", "--kind", ""],
+            &["history", "volume"],
+            &["history", "", "name"],
             &["status", "--format", "text"],
             &["locks", "--lockspace", ""],
             &["lockspaces", "name"],
@@ -282,6 +276,10 @@ mod tests {
             &["evict"],
             &["fence", "node1"],
             &["fence", "confirm"],
+            &["fence", "call", "a:1", "0", "node1"],
+            &["fence", "call", "a:1", "7", ""],
+            &["fence", "agent", "--action", "explode"],
+            &["health", "nowhere"],
             &["server", "add", "4"],
             &["server", "add", "0", "a:1"],
             &["server", "add", "4", "a"],

@@ -1,9 +1,13 @@
 //! What can go wrong, each in one line.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dlm_client::fencing::{AgentDoorError, AskError};
+use dlm_client::health::HealthError;
 use dlm_client::inspect::InspectError;
+use dlm_client::nodes::NodeCallError;
 use dlm_client::workload::WorkloadError;
 use dlm_client::{ConnectError, LockError, Tried};
 use thiserror::Error;
@@ -20,6 +24,17 @@ pub(crate) enum CommandError {
     Unreachable { tried: Tried },
     #[error(transparent)]
     Inspect(InspectError),
+    #[error(transparent)]
+    Agent(#[from] AgentDoorError),
+    #[error(
+        "others can reach {listen}, and in plain text whoever does can have nodes stopped; set up TLS with \
+         --tls-ca, --tls-cert and --tls-key, or allow it with --insecure"
+    )]
+    PlainAgent { listen: SocketAddr },
+    #[error(transparent)]
+    Fence(#[from] AskError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("cannot write to {}: {source}; name another file with --output", path.display())]
@@ -40,8 +55,18 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
+    #[error("there is no node \"{wanted}\"; there are: {there}")]
+    NoNode { wanted: String, there: String },
+    #[error(transparent)]
+    Node(#[from] NodeCallError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
+    #[error(
+        "dlm top needs a terminal to draw on; in a script use dlm top --once, or dlm watch --json"
+    )]
+    NoTerminal,
+    #[error("cannot use the terminal: {0}; dlm top --once needs none")]
+    Terminal(io::Error),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -80,7 +105,9 @@ impl CommandError {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
+            Self::PlainAgent { .. } => 2,
             Self::Workload(error) => error.exit_code(),
+            Self::NoTerminal => 2,
             _ => 1,
         }
     }

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use clap::Args;
 use dlm_client::graph::time;
 use dlm_client::inspect::{self, Lock, Resource};
+use dlm_client::pattern::fits_object;
 use dlm_client::{Mode, Servers};
 
 use crate::error::CommandError;
 use crate::output::{Elements, Output};
-use crate::pattern;
 use crate::warning;
 
 #[derive(Debug, Args)]
@@ -95,17 +95,11 @@ impl LocksArguments {
         if self.waiting {
             part.locks.retain(|lock| lock.requested.is_some());
         }
-        let object = &part.object;
-        let is_like = |pattern: &String| {
-            let glock = object.glock();
-            let shown = match glock {
-                Some(_) => object.resource(),
-                None => object.name.to_string(),
-            };
-            let numbers = glock.map(|glock| glock.to_string());
-            pattern::fits(pattern, &shown) || numbers.is_some_and(|it| pattern::fits(pattern, &it))
-        };
-        !part.locks.is_empty() && self.name.as_ref().is_none_or(is_like)
+        !part.locks.is_empty()
+            && self
+                .name
+                .as_ref()
+                .is_none_or(|name| fits_object(name, &part.object))
     }
 
     const fn nothing(&self) -> &'static str {
@@ -232,7 +226,7 @@ PR>EX   1.2 s              42       7  node1 (3)           volume inode 0x102ab,
             ("a\\x0a", b"a\n", true),
             ("inode *", glock, true),
             ("2/102ab", glock, true),
-            ("       2*", glock, false),
+            ("       2*", glock, true),
         ] {
             let selected = arguments(Some(pattern), false).select(&mut resource(name, held()));
             assert_eq!(selected, expected, "{pattern}");

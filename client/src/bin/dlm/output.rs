@@ -24,6 +24,26 @@ pub(crate) fn write(to: Option<&Path>, text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// As [`write`], so that whoever reads the file sees all of the old text or all of the new.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
+    let failed = |source| CommandError::File {
+        path: path.into(),
+        source,
+    };
+    // A device is written, and not replaced by a file.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, text).map_err(failed);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let replaced = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    replaced.map_err(|source| {
+        let _ = fs::remove_file(&new);
+        failed(source)
+    })
+}
+
 /// As one JSON document.
 pub(crate) fn json(document: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(document);
@@ -57,10 +77,15 @@ impl Output {
         written.map_err(|error| self.failed(error))
     }
 
-    /// The rest.
-    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
+    /// What was said so far is there for whoever reads.
+    pub(crate) fn flush(&mut self) -> Result<(), CommandError> {
         let flushed = self.to.flush();
         flushed.map_err(|error| self.failed(error))
+    }
+
+    /// The rest.
+    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
+        self.flush()
     }
 
     fn failed(&self, source: io::Error) -> CommandError {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use glockwork_proto::events::{Event, EventKind};
 use glockwork_proto::{WireError, convert, wire};
-use wildmatch::WildMatch;
+use glockwork_views::events::{Event, EventKind, object};
+use glockwork_views::pattern::fits_object;
 
 /// The parts of a [`wire::WatchRequest`] that events have to fit.
 #[derive(Debug)]
 pub(in super::super) struct Filter {
     lockspace: Option<String>,
-    resource: Option<WildMatch>,
+    resource: Option<String>,
     session: Option<String>,
     kinds: BTreeSet<EventKind>,
 }
@@ -23,7 +23,7 @@ impl Filter {
         let kinds = request.kinds.iter();
         Ok(Self {
             lockspace: given(&request.lockspace),
-            resource: given(&request.resource).map(|pattern| WildMatch::new(&pattern)),
+            resource: given(&request.resource),
             session: given(&request.session),
             kinds: kinds
                 .map(|&kind| convert::event_kind(kind))
@@ -40,6 +40,8 @@ impl Filter {
             let narrow = (&self.lockspace, &self.session, self.resource.is_some());
             return narrow == (&None, &None, false);
         }
+        let is_like =
+            |pattern: &String| object(event).is_some_and(|object| fits_object(pattern, &object));
         let of = |session: &String| {
             *session == event.session_name || *session == event.session.0.to_string()
         };
@@ -47,10 +49,7 @@ impl Filter {
             .as_ref()
             .is_none_or(|only| *only == event.lockspace)
             && self.session.as_ref().is_none_or(of)
-            && self
-                .resource
-                .as_ref()
-                .is_none_or(|pattern| pattern.matches(&event.name.to_string()))
+            && self.resource.as_ref().is_none_or(is_like)
     }
 }
 

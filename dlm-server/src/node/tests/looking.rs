@@ -79,6 +79,7 @@ impl Look for Way {
             query: query.query,
             glocks: Vec::new(),
             more: false,
+            caches: Vec::new(),
         }))
     }
 

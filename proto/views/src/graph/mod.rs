@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::Coverage;
 
 pub mod dot;
+pub mod filter;
 pub mod json;
 pub mod svg;
 pub mod text;
@@ -43,6 +44,13 @@ impl GraphSnapshot {
         self.cycles[cycle].iter().map(|&edge| &self.edges[edge])
     }
 
+    /// The cycles, each by itself.
+    pub fn rings(&self) -> impl Iterator<Item = Cycle> {
+        (0..self.cycles.len()).map(|cycle| Cycle {
+            edges: self.cycle(cycle).cloned().collect(),
+        })
+    }
+
     /// The same with all times at nothing, to see whether two show the same.
     #[must_use]
     pub fn without_times(&self) -> Self {
@@ -63,6 +71,33 @@ impl GraphSnapshot {
     #[must_use]
     pub fn in_cycle(&self, edge: usize) -> bool {
         self.cycles.iter().any(|cycle| cycle.contains(&edge))
+    }
+}
+
+/// A deadlock by itself: each edge's holder is the waiter of the next, and the last one's that of the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cycle {
+    /// They, in the order of the ring.
+    pub edges: Vec<Edge>,
+}
+
+impl Cycle {
+    /// Whether it is the same deadlock, seen at another time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let timeless = |cycle: &Self| {
+            let edges = cycle.edges.iter().cloned();
+            let mut edges: Vec<Edge> = edges
+                .map(|edge| Edge {
+                    waited_us: 0,
+                    ..edge
+                })
+                .collect();
+            // A ring may begin anywhere.
+            edges.sort_by(|a, b| (&a.waiter, &a.holder).cmp(&(&b.waiter, &b.holder)));
+            edges
+        };
+        timeless(self) == timeless(other)
     }
 }
 

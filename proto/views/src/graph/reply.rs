@@ -2,7 +2,7 @@
 
 use glockwork_proto::{WireError, convert, wire};
 
-use super::{Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
+use super::{Cycle, Edge, GraphSnapshot, Holder, Lock, Object, Resource, Task};
 use crate::Coverage;
 
 impl TryFrom<wire::GraphReply> for GraphSnapshot {
@@ -33,6 +33,17 @@ impl TryFrom<wire::GraphReply> for GraphSnapshot {
             silent: reply.silent,
             coverage: Coverage::read(reply.coverage)?,
             edges,
+        })
+    }
+}
+
+impl TryFrom<wire::Cycle> for Cycle {
+    type Error = WireError;
+
+    fn try_from(cycle: wire::Cycle) -> Result<Self, WireError> {
+        let edges = cycle.edges.into_iter().map(edge);
+        Ok(Self {
+            edges: edges.collect::<Result<_, _>>()?,
         })
     }
 }

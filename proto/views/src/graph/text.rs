@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use dlm_core::deadlock::Queue;
 
 use super::words::{role, time};
-use super::{GraphSnapshot, Holder, Lock, Resource};
+use super::{Cycle, GraphSnapshot, Holder, Lock, Resource};
 
 /// So many resources that nobody waits for are listed; of more only the number is told, since it is the
 /// others that one looks for.
@@ -23,6 +23,19 @@ pub fn render(snapshot: &GraphSnapshot) -> String {
 #[must_use]
 pub fn cycle(snapshot: &GraphSnapshot, cycle: usize) -> Vec<String> {
     snapshot.cycle(cycle).map(ToString::to_string).collect()
+}
+
+/// A deadlock by itself: how many tasks it has, then a line for each edge.
+#[must_use]
+pub fn ring(cycle: &Cycle) -> String {
+    let count = cycle.edges.len();
+    let tasks = if count == 1 { "task" } else { "tasks" };
+    let mut text = format!("DEADLOCK of {count} {tasks}:\n");
+    for edge in &cycle.edges {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {edge}");
+    }
+    text
 }
 
 fn write_snapshot(text: &mut String, snapshot: &GraphSnapshot) -> fmt::Result {
@@ -46,14 +59,8 @@ fn write_snapshot(text: &mut String, snapshot: &GraphSnapshot) -> fmt::Result {
         writeln!(text, "\ndid not report their tasks in time: {silent}")?;
     }
     writeln!(text)?;
-    for index in 0..snapshot.cycles.len() {
-        let lines = cycle(snapshot, index);
-        let count = lines.len();
-        let tasks = if count == 1 { "task" } else { "tasks" };
-        writeln!(text, "DEADLOCK of {count} {tasks}:")?;
-        for line in lines {
-            writeln!(text, "  {line}")?;
-        }
+    for cycle in snapshot.rings() {
+        text.push_str(&ring(&cycle));
     }
     if snapshot.cycles.is_empty() {
         writeln!(text, "no deadlock")?;

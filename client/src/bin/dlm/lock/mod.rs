@@ -13,7 +13,6 @@ use crate::cli::LockArguments;
 use crate::error::CommandError;
 use crate::watchdog::link::Ending;
 
-mod signals;
 mod supervise;
 
 /// The lock could not be had with `--try` or within `--timeout`. `EX_TEMPFAIL` of sysexits.h: the same

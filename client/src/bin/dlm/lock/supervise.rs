@@ -13,11 +13,23 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::{interval, sleep};
 
-use super::signals::Signals;
 use super::{VALUE, VALUE_VALID};
 use crate::error::CommandError;
+use crate::signals::Signals;
 use crate::watchdog::link::{self, Ending, Limits, MESSAGE_BYTES, Message, Order, Report};
 use crate::watchdog::{self, terminal, watch};
+
+/// What is passed on to the command, and what says something about the terminal.
+const LISTENED: [Signal; 8] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::TERM,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::TSTP,
+    Signal::CONT,
+];
 
 /// How it came out.
 pub(super) enum Verdict {
@@ -58,7 +70,7 @@ impl Supervised {
         lease: Lease,
     ) -> Result<Self, CommandError> {
         let start = || -> io::Result<_> {
-            let signals = Signals::listen()?;
+            let signals = Signals::listen(&LISTENED)?;
             let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
             // Before the watchdog runs, so that it has something to receive.
             link::send_stdin(&ours, io::stdin().as_fd(), limits(lease))?;

@@ -1,4 +1,4 @@
-//! The signals that `dlm lock` gets, for the command.
+//! The signals that this process gets.
 
 use std::fs;
 use std::io;
@@ -7,33 +7,21 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// What is passed on to the command, and what says something about the terminal.
-const LISTENED: [Signal; 8] = [
-    Signal::HUP,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::TERM,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::TSTP,
-    Signal::CONT,
-];
-
 /// The signals of this process, from when this was made.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     arrived: mpsc::Receiver<Signal>,
 }
 
 impl Signals {
-    /// Takes over all that are not ignored. One that is (SIGHUP under nohup, SIGINT in a shell's
-    /// background) is ignored for the command, too.
+    /// Takes over those of them that are not ignored. One that is (SIGHUP under nohup, SIGINT in a shell's
+    /// background) stays ignored.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn listen() -> io::Result<Self> {
-        let (sender, arrived) = mpsc::channel(LISTENED.len());
+    pub(crate) fn listen(to: &[Signal]) -> io::Result<Self> {
+        let (sender, arrived) = mpsc::channel(to.len().max(1));
         let ignored = ignored(&fs::read_to_string("/proc/self/status")?);
-        for each in LISTENED {
+        for &each in to {
             if ignored >> (each.as_raw() - 1) & 1 == 1 {
                 continue;
             }
@@ -47,7 +35,7 @@ impl Signals {
     }
 
     /// Waits for one.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         match self.arrived.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,

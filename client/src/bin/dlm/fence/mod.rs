@@ -1,5 +1,8 @@
 //! `dlm fence`.
 
+mod agent;
+mod call;
+
 use clap::{Args, Subcommand};
 use dlm_client::Servers;
 use dlm_client::inspect;
@@ -20,6 +23,12 @@ enum FenceCommand {
     /// This takes the place of its fence command, and its locks are given away. If the node still runs, two
     /// nodes may write to the same place at once, and data is lost.
     Confirm(ConfirmArguments),
+    /// Stop the containers of dead nodes on request: the one program that needs the container engine's socket.
+    #[command(after_long_help = agent::HELP)]
+    Agent(agent::AgentArguments),
+    /// Ask a fence agent, and return when the session surely writes nothing more: the servers' fence command.
+    #[command(after_long_help = call::HELP)]
+    Call(Box<call::CallArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -30,9 +39,16 @@ struct ConfirmArguments {
 }
 
 pub(crate) async fn run(servers: &Servers, arguments: &FenceArguments) -> Result<(), CommandError> {
-    let FenceCommand::Confirm(ConfirmArguments { node }) = &arguments.command;
+    match &arguments.command {
+        FenceCommand::Confirm(arguments) => confirm(servers, arguments).await,
+        FenceCommand::Agent(arguments) => agent::run(servers, arguments).await,
+        FenceCommand::Call(arguments) => call::run(servers, arguments).await,
+    }
+}
+
+async fn confirm(servers: &Servers, arguments: &ConfirmArguments) -> Result<(), CommandError> {
     let status = inspect::status(servers).await?;
-    let session = purge::find(node, &status.sessions)?;
+    let session = purge::find(&arguments.node, &status.sessions)?;
     inspect::confirm_fence(servers, session.session).await?;
     let (name, number) = (&session.name, session.session);
     let said = format!("{name} ({number}) is fenced, and its locks are given away.\n");

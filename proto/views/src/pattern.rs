@@ -1,7 +1,10 @@
 //! Patterns of names: `*` stands for any text, `?` for one character.
 
+use crate::graph::Object;
+
 /// Whether all of the name is what the pattern describes.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+#[must_use]
+pub fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut seen) = (0, 0);
@@ -30,8 +33,20 @@ pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     pattern[at..].iter().all(|&each| each == '*')
 }
 
+/// Whether the object's name is: as it is shown (`inode 0x102ab`, `nightly`), a glock also as `2/102ab`, and any
+/// as it goes over the wire, with every byte that is not printable ASCII as `\xNN`.
+#[must_use]
+pub fn fits_object(pattern: &str, object: &Object) -> bool {
+    let glock = object.glock();
+    let shown = glock.map(|glock| [object.resource(), glock.to_string()]);
+    let shown = shown.iter().flatten();
+    fits(pattern, &object.name.to_string()) || shown.into_iter().any(|shown| fits(pattern, shown))
+}
+
 #[cfg(test)]
 mod tests {
+    use dlm_core::ResourceName;
+
     use super::*;
 
     #[test]
@@ -50,6 +65,26 @@ mod tests {
             ("inode 0x*", "inode 0x102ab", true),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_glock_has_several_names() {
+        let glock = &b"       2           102ab"[..];
+        for (pattern, name, expected) in [
+            ("night*", &b"nightly"[..], true),
+            ("night", b"nightly", false),
+            ("a\\x0a", b"a\n", true),
+            ("inode *", glock, true),
+            ("2/102ab", glock, true),
+            ("       2*", glock, true),
+            ("inode *", b"2/102ab", false),
+        ] {
+            let object = Object {
+                lockspace: "volume".into(),
+                name: ResourceName::new(name).expect("a name"),
+            };
+            assert_eq!(fits_object(pattern, &object), expected, "{pattern}");
         }
     }
 }
