@@ -37,7 +37,7 @@ async fn run(nodes: &[NodeHandle], workload: Workload) -> Vec<WorkloadResult> {
         assert_eq!(found.expect("prepared").count, 0);
     }
     for node in nodes {
-        node.start(workload.run).await.expect("started");
+        node.start(workload.run, None).await.expect("started");
     }
     let mut results = Vec::new();
     for node in nodes {
@@ -125,7 +125,7 @@ async fn a_deadlock_is_broken_up_from_outside() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(7).await.expect("started");
+            node.start(7, None).await.expect("started");
         }
         let busy = handles[0].prepare(&long).await.unwrap_err().to_string();
         assert!(busy.contains("busy with run 7"), "{busy}");
@@ -201,7 +201,7 @@ async fn storage_fails_as_it_is_told_to() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(1).await.expect("started");
+            node.start(1, None).await.expect("started");
         }
         handles[0]
             .fail_store(stall(Some(800_000)))
@@ -241,7 +241,7 @@ async fn storage_fails_as_it_is_told_to() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(2).await.expect("started");
+            node.start(2, None).await.expect("started");
         }
         sleep(Duration::from_millis(300)).await;
         handles[0].fail_store(fail).await.expect("failed");
@@ -276,7 +276,7 @@ async fn what_cannot_be_done_is_said() {
             let said = handle.prepare(&wrong).await.unwrap_err().to_string();
             assert!(said.contains(says), "{said}");
         }
-        let said = handle.start(9).await.unwrap_err().to_string();
+        let said = handle.start(9, None).await.unwrap_err().to_string();
         assert!(said.contains("prepare it first"), "{said}");
         assert!(handle.watch(9, 0).await.is_err());
         assert!(handle.stop(9, true).await.is_err());
