@@ -103,7 +103,8 @@ fn contains(said: &[String], wanted: &[String]) -> Result<(), String> {
     }
 }
 
-/// A line without what differs from one run to the next: numbers, where there are none in a table, and spaces.
+/// A line without what differs from one run to the next: numbers, where
+/// there are none in a table, units of time, and spaces.
 fn plain(line: &str) -> String {
     let mut plain = String::new();
     for word in line.split_whitespace() {
@@ -112,6 +113,8 @@ fn plain(line: &str) -> String {
         }
         if word == "-" {
             plain.push('#');
+        } else if ["us", "ms", "min"].contains(&word) {
+            plain.push('s');
         } else if word.starts_with("----") {
             plain.push_str("----");
         } else {
@@ -237,6 +240,7 @@ impl Drop for Shell {
 fn what_differs_is_left_out_and_nothing_else() {
     assert_eq!(plain("node1  1494   37.5 12-34  -"), "node# # # # #");
     assert_eq!(plain("----------- "), "----");
+    assert_eq!(plain("652 ms"), plain("1.6 s"));
     assert_eq!(plain("it is 5s, at 10.0.0.1:7170."), "it is #s, at #:#.");
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let said = lines("one 1\n\ntwo 2\nthree 3\nfour");
