@@ -8,6 +8,8 @@ use dlm_client::nodes::{
 };
 use tests::machine;
 use tests::process::{Nodes, PATIENCE, Servers, ServersOptions, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// Files of a volume: four for the tasks, and the one for taking turns.
@@ -37,7 +39,7 @@ async fn run(nodes: &[NodeHandle], workload: Workload) -> Vec<WorkloadResult> {
         assert_eq!(found.expect("prepared").count, 0);
     }
     for node in nodes {
-        node.start(workload.run).await.expect("started");
+        node.start(workload.run, None).await.expect("started");
     }
     let mut results = Vec::new();
     for node in nodes {
@@ -125,7 +127,7 @@ async fn a_deadlock_is_broken_up_from_outside() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(7).await.expect("started");
+            node.start(7, None).await.expect("started");
         }
         let busy = handles[0].prepare(&long).await.unwrap_err().to_string();
         assert!(busy.contains("busy with run 7"), "{busy}");
@@ -201,7 +203,7 @@ async fn storage_fails_as_it_is_told_to() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(1).await.expect("started");
+            node.start(1, None).await.expect("started");
         }
         handles[0]
             .fail_store(stall(Some(800_000)))
@@ -241,7 +243,7 @@ async fn storage_fails_as_it_is_told_to() {
                 .expect("prepared");
         }
         for node in &handles {
-            node.start(2).await.expect("started");
+            node.start(2, None).await.expect("started");
         }
         sleep(Duration::from_millis(300)).await;
         handles[0].fail_store(fail).await.expect("failed");
@@ -276,7 +278,7 @@ async fn what_cannot_be_done_is_said() {
             let said = handle.prepare(&wrong).await.unwrap_err().to_string();
             assert!(said.contains(says), "{said}");
         }
-        let said = handle.start(9).await.unwrap_err().to_string();
+        let said = handle.start(9, None).await.unwrap_err().to_string();
         assert!(said.contains("prepare it first"), "{said}");
         assert!(handle.watch(9, 0).await.is_err());
         assert!(handle.stop(9, true).await.is_err());
@@ -298,4 +300,53 @@ async fn what_cannot_be_done_is_said() {
         assert!(nodes.process(1).terminate().await.success());
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_node_counts_is_documented_and_served() {
+    if !machine::has_userfaultfd() {
+        return;
+    }
+    within(PATIENCE, "the metrics", async {
+        let servers = Servers::start(ServersOptions::default()).await;
+        let mut nodes = Nodes::start(&servers, 1, SHAPE, &["--http-listen", "127.0.0.1:0"]).await;
+        nodes.found(1, &[]).await;
+        let said = nodes.process(1).said();
+        let at = said
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next());
+        let at = at.expect("an address");
+        let text = get(at, "/metrics").await;
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let mut served: Vec<String> = types
+            .map(|line| match line.split_once(' ').expect("a type") {
+                (name, "counter") => format!("{name}_total"),
+                (name, "info") => format!("{name}_info"),
+                (name, _) => name.to_owned(),
+            })
+            .filter(|name| name.starts_with("glockwork_"))
+            .collect();
+        served.sort();
+        let document = include_str!("../../docs/operations.md");
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+        let names = rows.filter_map(|row| row.split(['`', '{']).next());
+        let mut documented: Vec<&str> = names
+            .filter(|name| name.starts_with("glockwork_node_"))
+            .collect();
+        documented.sort_unstable();
+        assert_eq!(served, documented);
+        assert!(get(at, "/health").await.contains(" 200 "));
+        assert!(get(at, "/else").await.contains(" 404 "));
+    })
+    .await;
+}
+
+async fn get(at: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(at).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("an answer");
+    text
 }

@@ -87,6 +87,6 @@ async fn run(nodes: &[NodeHandle]) {
         node.prepare(&workload).await.expect("prepared");
     }
     for node in nodes {
-        node.start(1).await.expect("started");
+        node.start(1, None).await.expect("started");
     }
 }

@@ -3,7 +3,7 @@
 use glockwork_proto::node::{Group, Policy, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Expect, Scenario};
+use crate::scenario::Expect;
 use crate::settings::{PAGE_BYTES, Settings, SettingsError, check_nodes};
 use crate::verdict::Bounds;
 
@@ -75,16 +75,6 @@ impl Config {
             expect: Expect::default(),
             bounds: Bounds::default(),
         })
-    }
-
-    /// The same, with what a scenario expects. Its settings are not looked at: they went into this with the command
-    /// line's before them, by [`Settings::or`].
-    #[must_use]
-    pub fn driven_by(mut self, scenario: &Scenario) -> Self {
-        self.scenario = Some(scenario.name.clone());
-        self.expect = scenario.expect;
-        self.bounds = scenario.bounds;
-        self
     }
 
     /// The settings that make it again.

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use glockwork_proto::node::Progress;
-//! use glockwork_runs::{Config, Life, NodeSeen, Run, Scenario, Seen, Settings, report};
+//! use glockwork_runs::{Config, Event, Life, NodeSeen, Run, Scenario, Seen, Settings, report};
 //!
 //! let scenario = Scenario::parse("cut.toml", r#"
 //!     [workload]
@@ -21,9 +21,10 @@
 //! "#).unwrap();
 //! let flags = Settings { seed: Some(7), ..Settings::default() };
 //! let nodes = vec!["node1".to_owned(), "node2".to_owned()];
-//! let config = Config::new(&flags.or(&scenario.settings), nodes.clone(), 3, "0.1.0", 1_796_103_000)
-//!     .unwrap()
-//!     .driven_by(&scenario);
+//! let settings = flags.or(&scenario.settings);
+//! let mut config = Config::new(&settings, nodes.clone(), 3, "0.1.0", 1_796_103_000).unwrap();
+//! config.scenario = Some(scenario.name.clone());
+//! (config.expect, config.bounds) = (scenario.expect, scenario.bounds);
 //! scenario.check_length(config.seconds).unwrap();
 //! scenario.check_names(&nodes, &[1, 2, 3]).unwrap();
 //!
@@ -34,7 +35,8 @@
 //! seen.elapsed_us = 30_000_000;
 //! seen.nodes = vec![NodeSeen { name: "node2".into(), lives: vec![life] }];
 //! for action in &scenario.actions {
-//!     seen.events.push(action.event(action.at_us + 1_200, vec!["node2".into()], vec![]));
+//!     let done_us = action.at_us + 1_200;
+//!     seen.events.push(Event::of_node(done_us, action.verb.event(), "node2", "as was said"));
 //! }
 //! let run = Run::of(seen);
 //! assert_eq!(run.verdict.exit_code(), 1, "node2 never came back, though it was healed");
@@ -71,4 +73,4 @@ pub use seen::{Life, NodeSeen, Seen};
 pub use settings::{Settings, SettingsError};
 pub use summary::Summary;
 pub use trouble::{Member, Trouble, troubles};
-pub use verdict::{Bounds, Fault, FaultKind, Verdict, exit_code};
+pub use verdict::{Bounds, Fault, FaultKind, Verdict};

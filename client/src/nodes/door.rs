@@ -41,11 +41,11 @@ pub trait Orders: Send + Sync + 'static {
     /// [`OrderError`]; so for all that follows.
     fn prepare(&self, workload: Workload) -> Result<Errors, OrderError>;
 
-    /// Lets the prepared tasks go.
+    /// Lets the prepared tasks go: for as long as was said when they were prepared, or for this many microseconds.
     ///
     /// # Errors
     /// See [`Self::prepare`].
-    fn start(&self, run: u64) -> Result<(), OrderError>;
+    fn start(&self, run: u64, length_us: Option<u64>) -> Result<(), OrderError>;
 
     /// What the tasks did, in at most `intervals_max` intervals from `from` on.
     ///
@@ -296,10 +296,11 @@ impl Node for Desk {
 
     async fn start_workload(
         &self,
-        request: Request<wire::RunRequest>,
+        request: Request<wire::StartWorkloadRequest>,
     ) -> Result<Response<wire::StartWorkloadReply>, Status> {
-        let run = request.into_inner().run;
-        self.ask(move |orders| orders.start(run)).await??;
+        let wire::StartWorkloadRequest { run, length_us } = request.into_inner();
+        self.ask(move |orders| orders.start(run, length_us))
+            .await??;
         Ok(Response::new(wire::StartWorkloadReply {}))
     }
 

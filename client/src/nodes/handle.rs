@@ -129,13 +129,13 @@ impl NodeHandle {
         Ok(convert::workload_errors(reply.found))
     }
 
-    /// Lets the prepared tasks go.
+    /// Lets the prepared tasks go: for as long as was said when they were prepared, or for this many microseconds.
     ///
     /// # Errors
     /// See [`Self::status`].
-    pub async fn start(&self, run: u64) -> Result<(), NodeCallError> {
+    pub async fn start(&self, run: u64, length_us: Option<u64>) -> Result<(), NodeCallError> {
         let mut client = self.client.clone();
-        let asking = client.start_workload(wire::RunRequest { run });
+        let asking = client.start_workload(wire::StartWorkloadRequest { run, length_us });
         self.answer(ANSWER_MAX, asking).await.map(drop)
     }
 

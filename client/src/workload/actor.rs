@@ -82,7 +82,9 @@ impl Actor {
     async fn perform(&mut self, action: &Action, whom: &[Who]) -> Result<(), String> {
         let verb = action.verb;
         let rolling = verb == Verb::RestartRolling;
-        if !rolling {
+        // What hurts does so when it is done, which may take a command a while; what helps may help before.
+        let hurts = verb.undone_by().is_some();
+        if !rolling && !hurts {
             self.tell(verb, whom);
         }
         for who in whom {
@@ -98,6 +100,9 @@ impl Actor {
             if rolling {
                 self.until_well(who, before).await?;
             }
+        }
+        if hurts {
+            self.tell(verb, whom);
         }
         Ok(())
     }

@@ -115,8 +115,8 @@ fn print(runs: &[Run], compares: bool, json: bool) -> Result<(), WorkloadError> 
     let mut out = std::io::stdout().lock();
     if json {
         let rendered = match runs {
-            [run] if !compares => serde_json::to_string_pretty(run),
-            runs => serde_json::to_string_pretty(runs),
+            [run] if !compares => serde_json::to_string(run),
+            runs => serde_json::to_string(runs),
         };
         writeln!(out, "{}", rendered.map_err(std::io::Error::from)?)?;
         return Ok(());

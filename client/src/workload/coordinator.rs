@@ -193,7 +193,7 @@ impl Plan {
         }
         if failed.is_none() {
             for (handle, _) in &handles {
-                failed = failed.or(handle.start(shared.run).await.err());
+                failed = failed.or(handle.start(shared.run, None).await.err());
             }
         }
         let Some(error) = failed else { return Ok(()) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glockwork_runs::{EventKind, Life};
+use glockwork_runs::{Event, EventKind, Life};
 use tokio::time::{sleep, timeout};
 
 use super::coordinator::GRACE;
@@ -141,8 +141,13 @@ impl Follower {
             open
         });
         if was_open {
-            let kind = EventKind::LostSession;
-            self.shared.node(self.index, kind, "its session is over");
+            // When it was last heard of, which is before it is noticed.
+            let (name, kind) = (
+                &self.shared.config.nodes[self.index],
+                EventKind::LostSession,
+            );
+            let event = Event::of_node(at_us, kind, name, "its session is over");
+            self.shared.happened(event);
         }
     }
 
@@ -152,13 +157,13 @@ impl Follower {
         else {
             return false;
         };
-        let (run, left_us) = (self.shared.run, self.shared.left_us());
+        let run = self.shared.run;
         // Where next to nothing is left it takes part all the same: then it is seen that it could.
-        let length_us = left_us.max(LAST_PART_US);
-        let workload = self.shared.config.workload(run, self.index, length_us);
+        let left_us = || self.shared.left_us().max(LAST_PART_US);
+        let workload = self.shared.config.workload(run, self.index, left_us());
         let started = async {
             let found = handle.prepare(&workload).await?;
-            handle.start(run).await?;
+            handle.start(run, Some(left_us())).await?;
             Ok::<_, NodeCallError>(found)
         };
         match started.await {

@@ -74,8 +74,8 @@ impl Orders for Desk {
         self.runs.prepare(workload)
     }
 
-    fn start(&self, run: u64) -> Result<(), OrderError> {
-        self.runs.start(run)
+    fn start(&self, run: u64, length_us: Option<u64>) -> Result<(), OrderError> {
+        self.runs.start(run, length_us)
     }
 
     fn progress(

@@ -107,7 +107,7 @@ impl Runs {
     }
 
     /// Lets them go.
-    pub(super) fn start(&self, run: u64) -> Result<(), OrderError> {
+    pub(super) fn start(&self, run: u64, length_us: Option<u64>) -> Result<(), OrderError> {
         let mut state = self.state();
         match &*state {
             State::Prepared { workload, .. } if workload.run == run => {}
@@ -129,7 +129,7 @@ impl Runs {
         let runs = self.clone();
         let waiting = thread::Builder::new().name("workload".into());
         let spawned = waiting.spawn(move || {
-            let length = Duration::from_micros(workload.length_us);
+            let length = Duration::from_micros(length_us.unwrap_or(workload.length_us));
             let result = crew.run(Some(length), TICK, |_| {});
             let result = result.map(|result| Box::new(summed(result, &progress)));
             *runs.state() = State::Ended {

@@ -23,7 +23,7 @@ pub(super) struct Parts {
 
 pub(super) fn of_run(run: &Run, scenario: Option<&Scenario>) -> Vec<(&'static str, String)> {
     let mut files = vec![
-        (RUN, report::json(std::slice::from_ref(run))),
+        (RUN, json(run)),
         (REPORT, report::run(run)),
         (CONFIG, config(&run.config, scenario)),
     ];
@@ -42,7 +42,7 @@ pub(super) fn of_comparison(runs: &[Run], parts: &[String]) -> Vec<(&'static str
         runs: parts.to_vec(),
     };
     let mut files = vec![
-        (COMPARISON, text(&document)),
+        (COMPARISON, json(&document)),
         (REPORT, report::comparison(runs)),
     ];
     files.extend(plot::comparison(runs).map(|picture| (picture.name, picture.svg)));
@@ -66,6 +66,7 @@ fn config(config: &Config, scenario: Option<&Scenario>) -> String {
     text + "\n" + &Scenario::of_run(config, actions).to_toml()
 }
 
-fn text(parts: &Parts) -> String {
-    serde_json::to_string(parts).expect("a number and texts are JSON") + "\n"
+/// In one line: an interval on each would be a book.
+fn json(document: &impl Serialize) -> String {
+    serde_json::to_string(document).expect("numbers, texts and lists are JSON") + "\n"
 }

@@ -9,12 +9,11 @@ mod tests;
 
 use std::fmt::Write;
 
-use serde::Serialize;
 use table::Table;
 use time::OffsetDateTime;
 
 use crate::config::Config;
-use crate::run::{FORMAT, Run};
+use crate::run::Run;
 use crate::summary::Summary;
 use crate::words::{at, counted, ms, short};
 
@@ -140,22 +139,6 @@ pub fn comparison(runs: &[Run]) -> String {
         }
     }
     text
-}
-
-/// Runs as one JSON document, in a line: one run as it is, several with `format` and `runs`.
-#[must_use]
-pub fn json(runs: &[Run]) -> String {
-    #[derive(Serialize)]
-    struct Several<'r> {
-        format: u32,
-        runs: &'r [Run],
-    }
-    let format = FORMAT;
-    let text = match runs {
-        [one] => serde_json::to_string(one),
-        runs => serde_json::to_string(&Several { format, runs }),
-    };
-    text.expect("numbers, texts and lists are JSON") + "\n"
 }
 
 /// The policy of each run, with a number where there are several of one.

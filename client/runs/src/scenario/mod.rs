@@ -58,7 +58,6 @@ pub use verb::{Direction, Verb};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
 use crate::limits::SCENARIO_BYTES_MAX;
 use crate::settings::Settings;
 use crate::verdict::Bounds;
@@ -106,20 +105,6 @@ pub struct Action {
     pub undoes: Vec<usize>,
     /// The line of the file on which it is; 0 where there is none.
     pub line: usize,
-}
-
-impl Action {
-    /// The event that it is when it is done, at this time, to those for whom the target stands then.
-    #[must_use]
-    pub fn event(&self, at_us: u64, nodes: Vec<String>, servers: Vec<u64>) -> Event {
-        Event {
-            at_us,
-            kind: self.verb.event(),
-            nodes,
-            servers,
-            text: self.verb.said(),
-        }
-    }
 }
 
 impl Scenario {

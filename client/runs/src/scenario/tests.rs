@@ -71,19 +71,6 @@ fn all_of_it_is_read() {
 }
 
 #[test]
-fn an_action_that_is_done_is_an_event() {
-    let slow = parse(
-        "at = [{ time = \"7s\", do = \"slow\", target = \"leader\", delay = \"200ms\", one-way = \"to\" }]",
-    );
-    let event = slow.actions[0].event(7_001_000, vec![], vec![2]);
-    assert_eq!(
-        (event.kind, event.whom()),
-        (crate::EventKind::Slow, "server 2".into())
-    );
-    assert_eq!(event.text, "what it is sent arrives 200 ms late");
-}
-
-#[test]
 fn what_undoes_undoes_all_that_it_covers() {
     let scenario = parse(
         r#"

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::event::EventKind;
-use crate::words::span;
 
 /// What is done to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,38 +104,6 @@ impl Verb {
             Self::SlowStore { .. } => EventKind::SlowStore,
             Self::FailStore => EventKind::FailStore,
             Self::ReleaseStore => EventKind::ReleaseStore,
-        }
-    }
-
-    /// What an event says of it when it is done.
-    #[must_use]
-    pub fn said(self) -> String {
-        let late = |delay_us| format!("{} late", span(delay_us));
-        match self {
-            Self::Cut(Direction::Both) => "cut off from all servers".into(),
-            Self::Cut(Direction::From) => "what it sends over links to servers is lost".into(),
-            Self::Cut(Direction::To) => "what it is sent over links to servers is lost".into(),
-            Self::Slow {
-                direction,
-                delay_us,
-            } => {
-                let what = match direction {
-                    Direction::Both => "its links carry all",
-                    Direction::From => "what it sends arrives",
-                    Direction::To => "what it is sent arrives",
-                };
-                format!("{what} {}", late(delay_us))
-            }
-            Self::Heal => "its links are as they were".into(),
-            Self::Kill => "killed".into(),
-            Self::Restart => "started again".into(),
-            Self::RestartRolling => "told to end, and started again".into(),
-            Self::Pause => "stopped".into(),
-            Self::Resume => "it goes on".into(),
-            Self::StallStore => "its storage answers nothing".into(),
-            Self::SlowStore { delay_us } => format!("its storage answers {}", late(delay_us)),
-            Self::FailStore => "its storage fails".into(),
-            Self::ReleaseStore => "its storage works again".into(),
         }
     }
 

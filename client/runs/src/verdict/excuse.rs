@@ -12,6 +12,9 @@ pub(super) struct Excuses<'r> {
     troubles: Vec<Trouble>,
 }
 
+/// When a session ended at the earliest, and when that was seen.
+type Lost = (u64, u64);
+
 impl<'r> Excuses<'r> {
     pub(super) fn of(run: &'r Run) -> Self {
         let troubles = run.troubles();
@@ -21,13 +24,25 @@ impl<'r> Excuses<'r> {
     /// Whether an event touched the node, or a loss of servers its session.
     pub(super) fn is_hurt(&self, node: &str) -> bool {
         let mut losses = self.run.events.iter().filter(|event| is_loss(event, node));
-        self.done_to(node).next().is_some() || losses.any(|event| self.had_no_servers(event.at_us))
+        self.done_to(node).next().is_some()
+            || losses.any(|event| self.had_no_servers(self.when_lost(node, event.at_us)))
     }
 
-    /// Whether what was done explains that the node's session was over at that time.
-    pub(super) fn explains(&self, node: &str, at_us: u64) -> bool {
+    /// Whether what was done explains that the node's session was seen to be over at that time.
+    pub(super) fn explains(&self, node: &str, seen_us: u64) -> bool {
+        let lost = self.when_lost(node, seen_us);
         let mut done = self.done_to(node).filter(|one| ends_sessions(one.kind));
-        done.any(|one| self.reaches(one.from_us, one.to_us, at_us)) || self.had_no_servers(at_us)
+        done.any(|one| self.reaches(one.from_us, one.to_us, lost)) || self.had_no_servers(lost)
+    }
+
+    /// When a session ended that was seen to be over at that time: not before the node was last heard of. It may be
+    /// seen only when the node is back with another one.
+    fn when_lost(&self, node: &str, seen_us: u64) -> Lost {
+        let nodes = self.run.nodes.iter().filter(|one| one.name == node);
+        let lives = nodes.flat_map(|one| &one.lives);
+        let lost = lives.filter(|life| life.lost.is_some() && life.to_us <= seen_us);
+        let heard_us = lost.map(|life| life.to_us).max();
+        (heard_us.unwrap_or(seen_us), seen_us)
     }
 
     /// Whether what was done to the node, and not undone, keeps it from coming back.
@@ -41,21 +56,21 @@ impl<'r> Excuses<'r> {
         self.troubles.iter().filter(move |one| is_it(&one.member))
     }
 
-    /// Whether what went on from one time to another may be seen at a third.
-    fn reaches(&self, from_us: u64, to_us: Option<u64>, at_us: u64) -> bool {
+    /// Whether what went on from one time to another explains a loss.
+    fn reaches(&self, from_us: u64, to_us: Option<u64>, (heard_us, seen_us): Lost) -> bool {
         let aftermath_us = self.run.config.bounds.aftermath_us;
         let over_us = to_us.map_or(u64::MAX, |to_us| to_us.saturating_add(aftermath_us));
-        (from_us..=over_us).contains(&at_us)
+        from_us <= seen_us && heard_us <= over_us
     }
 
-    /// Whether there was no majority of servers, at that time or not long before.
-    fn had_no_servers(&self, at_us: u64) -> bool {
+    /// Whether there was no majority of servers then, or not long before.
+    fn had_no_servers(&self, lost: Lost) -> bool {
         let down: Vec<&Trouble> = self.troubles.iter().filter(|one| is_down(one)).collect();
         // Their number grows only when another one goes.
         let mut times = down.iter().map(|last| last.from_us);
         times.any(|from_us| {
             let most_away = self.most_away(&down, from_us);
-            most_away.is_some_and(|to_us| self.reaches(from_us, to_us, at_us))
+            most_away.is_some_and(|to_us| self.reaches(from_us, to_us, lost))
         })
     }
 

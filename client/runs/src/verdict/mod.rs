@@ -133,13 +133,6 @@ impl Verdict {
     }
 }
 
-/// What the program ends with after several runs: 0 where all were clean.
-#[must_use]
-pub fn exit_code(runs: &[Run]) -> u8 {
-    let codes = runs.iter().map(|run| run.verdict.exit_code());
-    codes.max().unwrap_or(0)
-}
-
 struct Judge<'r> {
     run: &'r Run,
     excuses: Excuses<'r>,

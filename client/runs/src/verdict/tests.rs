@@ -242,6 +242,22 @@ fn a_session_may_end_for_a_reason_only() {
 }
 
 #[test]
+fn a_loss_that_is_seen_late_is_judged_by_when_the_node_was_last_heard_of() {
+    let seen_late = |heard_s: u64| {
+        verdict(move |seen| {
+            seen.events = vec![
+                node(5, Kill, "node2"),
+                node(8, Restart, "node2"),
+                node(30, LostSession, "node2"),
+            ];
+            seen.nodes[1].lives = vec![lost(0, heard_s), told(31, 40)];
+        })
+    };
+    assert!(seen_late(5).clean);
+    assert_eq!(kinds(&seen_late(19)), [FaultKind::LocksLost]);
+}
+
+#[test]
 fn without_a_majority_errors_are_excused_too() {
     let verdict = verdict(|seen| {
         of_node1(seen, |told| told.tally.io_errors = errors(3));

@@ -55,18 +55,18 @@ pub(crate) enum CommandError {
     NoCommand { name: String },
     #[error("not every server took it: {servers}; send it again, or dlm fault heal")]
     FaultMissed { servers: String },
-    #[error(
-        "dlm top needs a terminal to draw on; in a script use dlm top --once, or dlm watch --json"
-    )]
-    NoTerminal,
-    #[error("cannot use the terminal: {0}; dlm top --once needs none")]
-    Terminal(io::Error),
     #[error("there is no node \"{wanted}\"; there are: {there}")]
     NoNode { wanted: String, there: String },
     #[error(transparent)]
     Node(#[from] NodeCallError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
+    #[error(
+        "dlm top needs a terminal to draw on; in a script use dlm top --once, or dlm watch --json"
+    )]
+    NoTerminal,
+    #[error("cannot use the terminal: {0}; dlm top --once needs none")]
+    Terminal(io::Error),
     #[error("cannot start: {0}; raise the limit on open files")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -105,9 +105,9 @@ impl CommandError {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotAvailable { .. } => lock::NOT_AVAILABLE,
-            Self::NoTerminal => 2,
             Self::PlainAgent { .. } => 2,
             Self::Workload(error) => error.exit_code(),
+            Self::NoTerminal => 2,
             _ => 1,
         }
     }
