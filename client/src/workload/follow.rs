@@ -146,7 +146,12 @@ impl Follower {
                 &self.shared.config.nodes[self.index],
                 EventKind::LostSession,
             );
-            let event = Event::of_node(at_us, kind, name, "its session is over");
+            let event = Event::of_node(
+                at_us,
+                kind,
+                name,
+                "not heard of any more; its session is over",
+            );
             self.shared.happened(event);
         }
     }
