@@ -125,6 +125,7 @@ impl DemoConfig {
             tasks,
             files,
             io_pages,
+            part_ios: _,
         } = self.layout;
         format!(
             "{nodes} nodes with {tasks} tasks each, {files} files, {} KiB in each I/O, {} s for each \
@@ -150,6 +151,7 @@ fn layout(
         tasks,
         files,
         io_pages: io_bytes / PAGE_BYTES,
+        part_ios: 2,
     })
 }
 

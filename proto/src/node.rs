@@ -11,7 +11,7 @@ use dlm_core::SessionId;
 pub use latencies::Latencies;
 pub use tally::{Errors, Tally};
 pub use workload::{
-    Group, INTERVAL_US, LEDGER_PAGES_MAX, Ledger, Legal, Policy, Progress, Report,
+    Group, INTERVAL_US, LEDGER_PAGES_MAX, Ledger, Legal, PART_PAGES_MAX, Policy, Progress, Report,
     WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX, WORKLOAD_TASKS_MAX, Witnessed,
     Workload, WorkloadResult,
 };

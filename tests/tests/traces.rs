@@ -80,6 +80,7 @@ async fn run(nodes: &[NodeHandle]) {
             tasks: 2,
             files: 4,
             io_pages: 8,
+            part_ios: 2,
             seed: 1,
             reads_percent: 50,
             length_us: 100_000_000,

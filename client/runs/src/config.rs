@@ -1,6 +1,6 @@
 //! What a run was started with.
 
-use glockwork_proto::node::{Group, Policy, Workload};
+use glockwork_proto::node::{Group, PART_PAGES_MAX, Policy, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Expect;
@@ -22,6 +22,9 @@ pub struct Config {
     pub tasks: usize,
     /// Files that they work on.
     pub files: usize,
+    /// Bytes of each file that they work on; `None`: two I/Os for each task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
     /// Bytes in one I/O.
     pub io_bytes: u64,
     /// Of a hundred operations, how many read.
@@ -58,13 +61,14 @@ impl Config {
         let all = settings.filled(nodes.len());
         all.check()?;
         // All of them are there.
-        Ok(Self {
+        let config = Self {
             group: all.group.unwrap_or(Group::Cross),
             policy: all.policy.unwrap_or(Policy::Ordered),
             nodes,
             servers,
             tasks: all.tasks.unwrap_or_default(),
             files: all.files.unwrap_or_default(),
+            file_bytes: all.file_bytes,
             io_bytes: all.io_bytes.unwrap_or_default(),
             reads_percent: all.reads_percent.unwrap_or_default(),
             seconds: all.seconds.unwrap_or_default(),
@@ -74,7 +78,9 @@ impl Config {
             scenario: None,
             expect: Expect::default(),
             bounds: Bounds::default(),
-        })
+        };
+        config.check_file_size()?;
+        Ok(config)
     }
 
     /// The settings that make it again.
@@ -86,6 +92,7 @@ impl Config {
             seconds: Some(self.seconds),
             tasks: Some(self.tasks),
             files: Some(self.files),
+            file_bytes: self.file_bytes,
             io_bytes: Some(self.io_bytes),
             reads_percent: Some(self.reads_percent),
             seed: Some(self.seed),
@@ -104,9 +111,35 @@ impl Config {
             tasks: self.tasks,
             files: self.files,
             io_pages: (self.io_bytes / PAGE_BYTES) as usize,
+            part_ios: self.part_ios() as usize,
             seed: self.seed,
             reads_percent: self.reads_percent,
             length_us,
+        }
+    }
+
+    /// How many I/Os' worth of a file each task has for itself.
+    const fn part_ios(&self) -> u64 {
+        match self.file_bytes {
+            Some(bytes) => bytes / self.io_bytes / (self.nodes.len() * self.tasks) as u64,
+            None => 2,
+        }
+    }
+
+    fn check_file_size(&self) -> Result<(), SettingsError> {
+        let tasks = (self.nodes.len() * self.tasks) as u64;
+        let io_bytes = self.io_bytes;
+        let part_bytes_max = (PART_PAGES_MAX as u64 * PAGE_BYTES).max(2 * io_bytes);
+        let (least, most) = (2 * tasks * io_bytes, tasks * part_bytes_max);
+        match self.file_bytes {
+            Some(bytes) if !(least..=most).contains(&bytes) => Err(SettingsError::FileSize {
+                bytes,
+                tasks,
+                io_bytes,
+                least,
+                most,
+            }),
+            _ => Ok(()),
         }
     }
 

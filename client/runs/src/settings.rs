@@ -1,7 +1,8 @@
 //! What a workload is made of, as far as anybody has said.
 
 use glockwork_proto::node::{
-    Group, Policy, WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX, WORKLOAD_TASKS_MAX,
+    Group, PART_PAGES_MAX, Policy, WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX,
+    WORKLOAD_TASKS_MAX,
 };
 use thiserror::Error;
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub tasks: Option<usize>,
     /// Files that they work on.
     pub files: Option<usize>,
+    /// Bytes of each file that they work on; `None`: two I/Os for each task.
+    pub file_bytes: Option<u64>,
     /// Bytes in one I/O, whole pages of 4 KiB.
     pub io_bytes: Option<u64>,
     /// Of a hundred operations, how many read.
@@ -57,6 +60,24 @@ pub enum SettingsError {
         /// How many bytes it was.
         bytes: u64,
     },
+    /// Files that are too small, or too large.
+    #[error(
+        "file-size is {bytes} bytes: {tasks} tasks that each need two I/Os of {io_bytes} bytes and use at most {} MiB take \
+         {least}..={most}",
+        (PART_PAGES_MAX as u64 * PAGE_BYTES) >> 20
+    )]
+    FileSize {
+        /// How many bytes it was.
+        bytes: u64,
+        /// Tasks on all nodes.
+        tasks: u64,
+        /// Bytes in one I/O.
+        io_bytes: u64,
+        /// The least that it may be.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
 }
 
 impl Settings {
@@ -77,6 +98,7 @@ impl Settings {
             seconds: self.seconds.or(other.seconds),
             tasks: self.tasks.or(other.tasks),
             files: self.files.or(other.files),
+            file_bytes: self.file_bytes.or(other.file_bytes),
             io_bytes: self.io_bytes.or(other.io_bytes),
             reads_percent: self.reads_percent.or(other.reads_percent),
             seed: self.seed.or(other.seed),
@@ -92,6 +114,7 @@ impl Settings {
             seconds: Some(Self::SECONDS_DEFAULT),
             tasks: Some(Self::TASKS_DEFAULT),
             files: Some((2 * nodes).max(Self::FILES_LEAST_DEFAULT)),
+            file_bytes: None,
             io_bytes: Some(Self::IO_BYTES_DEFAULT),
             reads_percent: Some(Self::READS_PERCENT_DEFAULT),
             seed: Some(Self::SEED_DEFAULT),
@@ -164,6 +187,31 @@ mod tests {
             (Some(7), Some(4), Some(10))
         );
         assert_eq!(all.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_file_has_room_for_all_tasks_and_not_for_more_than_they_can_keep() {
+        let config = |file_bytes| {
+            let settings = Settings {
+                file_bytes: Some(file_bytes),
+                io_bytes: Some(32 << 10),
+                tasks: Some(2),
+                ..Settings::default()
+            };
+            crate::Config::new(&settings, vec!["a".into(), "b".into()], 1, "", 0)
+        };
+        let part_ios = |bytes| config(bytes).unwrap().workload(1, 0, 1).part_ios;
+        assert_eq!((part_ios(256 << 10), part_ios(1 << 20)), (2, 8));
+        for bytes in [0, (256 << 10) - 1, 1 << 40] {
+            let error = config(bytes).unwrap_err().to_string();
+            assert!(
+                error.contains("file-size") && error.contains("262144..="),
+                "{error}"
+            );
+        }
+        let again = config(1 << 20).unwrap();
+        let scenario = crate::Scenario::parse("", &crate::Scenario::of_run(&again, &[]).to_toml());
+        assert_eq!(scenario.unwrap().settings.file_bytes, Some(1 << 20));
     }
 
     #[test]

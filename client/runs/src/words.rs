@@ -68,6 +68,11 @@ fn three_digits(value: f64) -> String {
     }
 }
 
+/// ` of 4096 KiB`, where a size was said.
+pub(crate) fn of_bytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |bytes| format!(" of {} KiB", bytes / 1024))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

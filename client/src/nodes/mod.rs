@@ -12,8 +12,8 @@ pub use find::{FoundNode, find};
 pub use glockwork_proto::Name;
 pub use glockwork_proto::node::{
     Errors, Group, INTERVAL_US, LEDGER_PAGES_MAX, Latencies, Ledger, Legal, NODE_AT, NODE_NAMED,
-    NodeCounters, NodeStatus, Phase, Policy, Progress, Report, STORE_DELAY_US_MAX, StoreFailure,
-    StoreFault, Tally, WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX,
+    NodeCounters, NodeStatus, PART_PAGES_MAX, Phase, Policy, Progress, Report, STORE_DELAY_US_MAX,
+    StoreFailure, StoreFault, Tally, WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX,
     WORKLOAD_TASKS_MAX, Witnessed, Workload, WorkloadResult, nodes_lockspace,
 };
 pub use handle::{NodeCallError, NodeHandle, Reports};

@@ -42,6 +42,10 @@ pub struct WorkloadArguments {
     #[arg(long, value_name = "N")]
     files: Option<usize>,
 
+    /// Bytes of each file that they work on, such as 1m; each task has its part [default: two I/Os for each task]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    file_size: Option<u64>,
+
     /// Bytes in one I/O: whole pages, such as 32k [default: 32k]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     io_size: Option<u64>,
@@ -108,6 +112,7 @@ impl WorkloadArguments {
             seconds: self.seconds,
             tasks: self.tasks,
             files: self.files,
+            file_bytes: self.file_size,
             io_bytes: self.io_size,
             reads_percent: self.reads,
             seed: self.seed,
@@ -131,14 +136,17 @@ impl WorkloadArguments {
     }
 }
 
-/// A number of bytes: digits, and `k` or `m` for powers of 1024.
+/// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => 0,
         "k" | "kib" => 10,
         "m" | "mib" => 20,
-        _ => return Err("a size is a number with k or m for powers of 1024, such as 32k".into()),
+        "g" | "gib" => 30,
+        _ => {
+            return Err("a size is a number with k, m or g for powers of 1024, such as 32k".into());
+        }
     };
     let number = digits
         .parse::<u64>()

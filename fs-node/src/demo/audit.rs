@@ -63,6 +63,7 @@ mod tests {
             tasks: 1,
             files: 2,
             io_pages: 1,
+            part_ios: 2,
         };
         volume::make(&path, 2, layout.inode_bytes(), false).unwrap();
         let writer = Writer { node: 0, task: 0 };

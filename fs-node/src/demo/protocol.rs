@@ -83,6 +83,7 @@ mod tests {
             tasks: 1,
             files: 2,
             io_pages: 1,
+            part_ios: 2,
         };
         let ledgers = vec![Ledger::new(&layout, Writer { node: 1, task: 0 })];
         for event in [Event::Ready, Event::Result { tally, ledgers }] {
@@ -98,6 +99,7 @@ mod tests {
             tasks: 2,
             files: 6,
             io_pages: 8,
+            part_ios: 2,
         };
         let plan = Plan {
             group: Group::SameFile,

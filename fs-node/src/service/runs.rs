@@ -261,6 +261,7 @@ impl Runs {
             tasks: workload.tasks,
             files: workload.files,
             io_pages: workload.io_pages,
+            part_ios: workload.part_ios,
         };
         if workload.files < workload.nodes {
             return Err(OrderError::Unfit(format!(

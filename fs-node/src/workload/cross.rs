@@ -181,7 +181,9 @@ impl Worker {
     pub(super) fn any_span(&mut self) -> Span {
         let pages = self.plan.layout.io_pages;
         Span {
-            page: self.rng.random_range(0..=pages),
+            page: self
+                .rng
+                .random_range(0..=self.plan.layout.region_pages() - pages),
             pages,
         }
     }

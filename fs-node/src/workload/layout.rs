@@ -1,9 +1,9 @@
 //! Who owns which part of which file.
 //!
 //! Every file is divided into one region for each task of each node, and only its owner ever writes a
-//! region. A region is two halves of one I/O's size each. A stamp counts its page within the half, so
-//! that the same words are right at the same page of any file, and in either half: data may be moved
-//! between files, and between the halves of one file, without being written anew.
+//! region. A region is two or more parts of one I/O's size each. A stamp counts its page within the part, so
+//! that the same words are right at the same page of any file, and in any part: data may be moved
+//! between files, and between the parts of one file, without being written anew.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub(crate) struct Layout {
     pub(crate) files: usize,
     /// Pages in one I/O, 1 to [`HALF_PAGES_MAX`].
     pub(crate) io_pages: usize,
+    /// I/Os in a region, from 2 on.
+    pub(crate) part_ios: usize,
 }
 
 /// A range of pages within a region.
@@ -57,7 +59,7 @@ impl Span {
 impl Layout {
     /// Pages in a region.
     pub(crate) const fn region_pages(&self) -> usize {
-        2 * self.io_pages
+        self.part_ios * self.io_pages
     }
 
     /// All writers, in the order of their regions.
@@ -97,6 +99,7 @@ mod tests {
             tasks: 2,
             files: 6,
             io_pages: 4,
+            part_ios: 2,
         };
         let mut pages = Vec::new();
         for writer in layout.writers() {
@@ -117,6 +120,7 @@ mod tests {
             tasks: 1,
             files: 2,
             io_pages: 4,
+            part_ios: 2,
         };
         assert_eq!(layout.stamp_page(1), 1);
         assert_eq!(layout.stamp_page(5), 1);

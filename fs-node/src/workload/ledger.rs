@@ -122,6 +122,7 @@ mod tests {
         tasks: 2,
         files: 2,
         io_pages: 2,
+        part_ios: 2,
     };
     const ME: Writer = Writer { node: 1, task: 0 };
 

@@ -139,6 +139,7 @@ mod tests {
             tasks: 1,
             files,
             io_pages: 8,
+            part_ios: 2,
         }
     }
 

@@ -272,22 +272,22 @@ impl Worker {
         }
     }
 
-    /// Some pages within one half of the region.
+    /// Some pages within one part of the region.
     fn half_span(&mut self) -> Span {
         let half = self.plan.layout.io_pages;
         let pages = self.rng.random_range(1..=half);
         let page = self.rng.random_range(0..=half - pages);
         Span {
-            page: page + half * self.rng.random_range(0..2),
+            page: page + half * self.rng.random_range(0..self.plan.layout.part_ios),
             pages,
         }
     }
 
-    /// The same pages of the other half.
+    /// The same pages of the next part.
     const fn other_half(&self, span: Span) -> Span {
         let half = self.plan.layout.io_pages;
         Span {
-            page: (span.page + half) % (2 * half),
+            page: (span.page + half) % self.plan.layout.region_pages(),
             pages: span.pages,
         }
     }

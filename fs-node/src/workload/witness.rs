@@ -88,6 +88,7 @@ mod tests {
             tasks: 1,
             files: 2,
             io_pages: 2,
+            part_ios: 2,
         };
         let writer = Writer { node: 1, task: 0 };
         let mut witness = Witness::default();

@@ -3,9 +3,9 @@
 use super::node::policy;
 use crate::error::WireError;
 use crate::node::{
-    Errors, Group, LEDGER_PAGES_MAX, Latencies, Ledger, Legal, Progress, Report, Tally,
-    WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX, WORKLOAD_TASKS_MAX, Witnessed,
-    Workload, WorkloadResult,
+    Errors, Group, LEDGER_PAGES_MAX, Latencies, Ledger, Legal, PART_PAGES_MAX, Progress, Report,
+    Tally, WORKLOAD_FILES_MAX, WORKLOAD_NODES_MAX, WORKLOAD_PAGES_MAX, WORKLOAD_TASKS_MAX,
+    Witnessed, Workload, WorkloadResult,
 };
 use crate::wire::{self, workload_report};
 
@@ -28,6 +28,10 @@ pub fn workload(wire: &wire::Workload) -> Result<Workload, WireError> {
         }
     };
     let nodes = within("nodes", wire.nodes, 1, WORKLOAD_NODES_MAX)?;
+    let io_pages = within("pages in one I/O", wire.io_pages, 1, WORKLOAD_PAGES_MAX)?;
+    // What is not set is what it was before it could be.
+    let part_ios = if wire.part_ios == 0 { 2 } else { wire.part_ios };
+    let part_ios_max = (PART_PAGES_MAX / io_pages).max(2);
     let workload = Workload {
         run: wire.run,
         group,
@@ -36,12 +40,13 @@ pub fn workload(wire: &wire::Workload) -> Result<Workload, WireError> {
         index: within("index", wire.index, 0, nodes - 1)?,
         tasks: within("tasks", wire.tasks, 1, WORKLOAD_TASKS_MAX)?,
         files: within("files", wire.files, 2, WORKLOAD_FILES_MAX)?,
-        io_pages: within("pages in one I/O", wire.io_pages, 1, WORKLOAD_PAGES_MAX)?,
+        io_pages,
+        part_ios: within("I/Os in a task's part of a file", part_ios, 2, part_ios_max)?,
         seed: wire.seed,
         reads_percent: within("per cent of reads", wire.reads_percent, 0, 100)? as u8,
         length_us: wire.length_us,
     };
-    let pages = 2 * workload.tasks * workload.files * workload.io_pages;
+    let pages = workload.part_ios * workload.tasks * workload.files * workload.io_pages;
     if pages > LEDGER_PAGES_MAX {
         return Err(WireError::WorkloadShape {
             what: "pages of a node's tasks",
@@ -176,6 +181,7 @@ mod tests {
         tasks: 2,
         files: 12,
         io_pages: 8,
+        part_ios: 3,
         seed: 1 << 40,
         reads_percent: 100,
         length_us: 5,
@@ -208,6 +214,8 @@ mod tests {
             (|wire| wire.tasks = 33, "tasks"),
             (|wire| wire.files = 1, "files"),
             (|wire| wire.io_pages = 0, "pages in one I/O"),
+            (|wire| wire.part_ios = 1, "part of a file"),
+            (|wire| wire.part_ios = 2049, "part of a file"),
             (|wire| wire.reads_percent = 101, "reads"),
             (|wire| wire.group = 9, "workload"),
             (|wire| wire.policy = 0, "policy"),

@@ -17,6 +17,8 @@ pub const WORKLOAD_TASKS_MAX: usize = 32;
 pub const WORKLOAD_FILES_MAX: usize = 256;
 /// The most pages in one I/O (4 MiB): far above any window or chunk that a node uses.
 pub const WORKLOAD_PAGES_MAX: usize = 1024;
+/// The most pages of a file that are one task's (64 MiB): it has memory for two of them.
+pub const PART_PAGES_MAX: usize = 1 << 14;
 /// The most pages that the tasks of a node write, in all files together: their ledgers have to fit a message.
 pub const LEDGER_PAGES_MAX: usize = 1 << 20;
 
@@ -130,6 +132,8 @@ pub struct Workload {
     pub files: usize,
     /// Pages of 4 KiB in one I/O, 1 to [`WORKLOAD_PAGES_MAX`].
     pub io_pages: usize,
+    /// How many I/Os' worth of pages each task has in each file for itself, from 2 on; at most [`PART_PAGES_MAX`] pages.
+    pub part_ios: usize,
     /// All choices come from it, the node and the task.
     pub seed: u64,
     /// Of a hundred operations, how many read.

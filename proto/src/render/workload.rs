@@ -22,6 +22,7 @@ pub fn workload(workload: &Workload) -> wire::Workload {
         tasks: workload.tasks as u32,
         files: workload.files as u32,
         io_pages: workload.io_pages as u32,
+        part_ios: workload.part_ios as u32,
         seed: workload.seed,
         reads_percent: workload.reads_percent.into(),
         length_us: workload.length_us,

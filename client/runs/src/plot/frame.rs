@@ -5,7 +5,7 @@ use super::canvas::{Canvas, Text};
 use super::style::{AXIS, GRID, INK, PALE_INK, SMALL, TITLE, width};
 use crate::config::Config;
 use crate::run::Run;
-use crate::words::counted;
+use crate::words::{counted, of_bytes};
 
 /// The width of every picture.
 pub(super) const WIDTH: f64 = 960.;
@@ -25,10 +25,11 @@ pub(super) fn head(canvas: &mut Canvas, title: &str, below: &str) {
 pub(super) fn what(config: &Config) -> String {
     let tasks = counted(config.tasks as u64, "task");
     format!(
-        "{}: {} of {tasks}, {} files, I/O of {} KiB, {} % reads, seed {}",
+        "{}: {} of {tasks}, {} files{}, I/O of {} KiB, {} % reads, seed {}",
         config.group,
         counted(config.nodes.len() as u64, "node"),
         config.files,
+        of_bytes(config.file_bytes),
         config.io_bytes / 1024,
         config.reads_percent,
         config.seed

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::run::Run;
 use crate::summary::Summary;
-use crate::words::{at, counted, ms, short};
+use crate::words::{at, counted, ms, of_bytes, short};
 
 /// How wide a report is.
 pub const COLUMNS_MAX: usize = 100;
@@ -161,10 +161,11 @@ fn names(runs: &[Run]) -> Vec<String> {
 
 fn details(config: &Config, elapsed_us: u64) -> String {
     format!(
-        "{} of {}, {} files, I/O of {} KiB, {} % reads, seed {}\nbegan {}, ran {} of {} s, {}, version {}",
+        "{} of {}, {} files{}, I/O of {} KiB, {} % reads, seed {}\nbegan {}, ran {} of {} s, {}, version {}",
         counted(config.nodes.len() as u64, "node"),
         counted(config.tasks as u64, "task"),
         config.files,
+        of_bytes(config.file_bytes),
         config.io_bytes / 1024,
         config.reads_percent,
         config.seed,

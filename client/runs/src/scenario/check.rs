@@ -96,6 +96,7 @@ fn settings(workload: &Workload, mistakes: &mut Mistakes<'_>) -> Settings {
         Ok::<_, String>(io_bytes)
     });
     all.io_bytes = io_bytes.flatten();
+    all.file_bytes = mistakes.read(workload.file_size.as_ref(), units::bytes);
     all
 }
 

@@ -7,6 +7,7 @@
 //! seconds = 30
 //! tasks = 2
 //! files = 6
+//! file-size = "1m"           # of which each task has its part; left out: two I/Os for each task
 //! io = "32k"
 //! reads-percent = 50
 //! seed = 1

@@ -29,6 +29,7 @@ impl Scenario {
             seconds,
             tasks,
             files,
+            file_bytes,
             io_bytes,
             reads_percent,
             seed,
@@ -40,6 +41,7 @@ impl Scenario {
                 seconds,
                 tasks,
                 files,
+                file_size: file_bytes.map(units::bytes_shown),
                 io: io_bytes.map(units::bytes_shown),
                 reads_percent,
                 // A larger one is in no configuration that was checked.
