@@ -10,5 +10,6 @@ pub mod fuzz;
 pub mod machine;
 pub mod oracle;
 pub mod process;
+pub mod reference;
 pub mod ring;
 pub mod sim;

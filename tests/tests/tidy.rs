@@ -353,6 +353,7 @@ fn documents_link_to_what_exists() {
         "docs/performance.md",
         "docs/operations.md",
         "docs/recovery.md",
+        "docs/reference/README.md",
         "deploy/scenarios/README.md",
     ] {
         let text = read(document);
