@@ -24,7 +24,7 @@ pub(crate) fn write(to: Option<&Path>, text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// As [`write`], so that whoever reads the file sees all of the old text or all of the new.
+/// As [`write()`], so that whoever reads the file sees all of the old text or all of the new.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
     let failed = |source| CommandError::File {
         path: path.into(),
