@@ -76,7 +76,7 @@ pub fn what(event: &Event) -> String {
     )
 }
 
-/// What stands over the columns of [`line`].
+/// What stands over the columns of [`line()`].
 pub const HEADER: &str =
     "TIME (UTC)    EVENT      SESSION           RESOURCE                      WHAT";
 
