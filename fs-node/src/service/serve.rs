@@ -11,6 +11,7 @@ use dlm_client::nodes::{Door, Name};
 use fs_node::{Node, NodeConfig, OnWithdraw};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::desk::{Desk, withdraw};
 use super::http::Http;
@@ -18,6 +19,9 @@ use super::runs::Runs;
 
 /// How long tasks that run may take to end when the node is told to.
 const TASKS_END_MAX: Duration = Duration::from_secs(5);
+
+/// How long a node waits for its name before it says so.
+const QUIET_MAX: Duration = Duration::from_secs(1);
 
 /// What a node that takes orders needs beyond itself.
 pub(crate) struct ServiceConfig {
@@ -66,7 +70,16 @@ async fn until_end(config: ServiceConfig) -> anyhow::Result<ExitCode> {
         // A node's calls block their thread.
         let node = spawn_blocking(move || Node::start(config.node)).await??;
         let (announcing, at, called) = (node.clone(), address.clone(), name.clone());
-        let presence = spawn_blocking(move || announcing.announce(&called, &at)).await??;
+        let mut announced = spawn_blocking(move || announcing.announce(&called, &at));
+        let presence = match timeout(QUIET_MAX, &mut announced).await {
+            Ok(announced) => announced??,
+            Err(_) => {
+                say(&format!(
+                    "waiting for the end of another session called {name}: a predecessor's lease, and its fence"
+                ));
+                announced.await??
+            }
+        };
         Ok::<_, anyhow::Error>((node, presence))
     };
     let (node, presence) = tokio::select! {

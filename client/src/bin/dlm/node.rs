@@ -189,7 +189,12 @@ fn us(time: Duration) -> u64 {
 fn handle(servers: &Servers, found: &[FoundNode], name: &str) -> Result<NodeHandle, CommandError> {
     let Some(node) = found.iter().find(|node| node.name == name) else {
         let there: Vec<&str> = found.iter().map(|node| &node.name[..]).collect();
-        let (wanted, there) = (name.to_owned(), there.join(", "));
+        let there = if there.is_empty() {
+            "none".into()
+        } else {
+            there.join(", ")
+        };
+        let wanted = name.to_owned();
         return Err(CommandError::NoNode { wanted, there });
     };
     Ok(NodeHandle::new(&node.name, &node.address, servers.tls())?)
