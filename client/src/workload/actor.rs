@@ -82,9 +82,8 @@ impl Actor {
     async fn perform(&mut self, action: &Action, whom: &[Who]) -> Result<(), String> {
         let verb = action.verb;
         let rolling = verb == Verb::RestartRolling;
-        // What hurts does so when it is done, which may take a command a while; what helps may help before.
-        let hurts = verb.undone_by().is_some();
-        if !rolling && !hurts {
+        // Told when it begins: a command takes a while, and what it does shows before it ends.
+        if !rolling {
             self.tell(verb, whom);
         }
         for who in whom {
@@ -100,9 +99,6 @@ impl Actor {
             if rolling {
                 self.until_well(who, before).await?;
             }
-        }
-        if hurts {
-            self.tell(verb, whom);
         }
         Ok(())
     }
