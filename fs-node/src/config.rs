@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use dlm_client::workload::bytes;
 use dlm_client::{ConnectError, HoldTime, Tls};
 use fs_node::{CACHE_PAGES_DEFAULT, NodeConfig, OnWithdraw, Policy};
 
@@ -209,26 +210,6 @@ pub(crate) fn tls(args: &TlsArgs) -> Result<Option<Tls>, ConfigError> {
     let identity = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
     let read = args.tls_ca.as_deref().map(|ca| Tls::read(ca, identity));
     Ok(read.transpose()?)
-}
-
-/// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        _ => {
-            return Err("a size is a number with k, m or g for powers of 1024, such as 32k".into());
-        }
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "a size is a number, such as 32k".to_owned())?;
-    number
-        .checked_mul(1 << shift)
-        .ok_or_else(|| "this size does not fit 64 bits".into())
 }
 
 /// The size of an I/O: whole pages, 4 KiB to 4 MiB.

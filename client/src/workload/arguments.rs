@@ -137,7 +137,10 @@ impl WorkloadArguments {
 }
 
 /// A number of bytes: digits, and `k`, `m` or `g` for powers of 1024.
-fn bytes(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// What a size is, where this is none.
+pub fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => 0,
@@ -148,9 +151,10 @@ fn bytes(text: &str) -> Result<u64, String> {
             return Err("a size is a number with k, m or g for powers of 1024, such as 32k".into());
         }
     };
-    let number = digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift));
-    number.ok_or_else(|| "a size is a number, such as 32k".into())
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "a size is a number, such as 32k".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "this size does not fit 64 bits".into())
 }

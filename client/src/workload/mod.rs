@@ -25,7 +25,7 @@ mod follow;
 mod means;
 mod shared;
 
-pub use arguments::WorkloadArguments;
+pub use arguments::{WorkloadArguments, bytes};
 pub use command::run;
 pub use error::WorkloadError;
 pub use glockwork_runs as runs;
